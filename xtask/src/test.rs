@@ -1,0 +1,34 @@
+//! `cargo xtask test`: what the tests need, then all tests, in nextest's own words.
+
+use crate::command::{self, Failure, program, succeeds};
+use crate::place::Place;
+use crate::python;
+
+/// The runner's version is pinned, so that its flags and its summary stay the same.
+const NEXTEST_VERSION: &str = "0.9.151";
+
+/// Tells the end-to-end tests which interpreter has the Python SDK.
+const PYTHON_VARIABLE: &str = "WARREN_TEST_PYTHON";
+
+/// Runs the tests; the runner's summary is the last thing printed.
+///
+/// # Errors
+/// [`Failure`] where a tool cannot be brought or a test fails.
+pub fn run(place: &Place, quick: bool) -> Result<(), Failure> {
+    let interpreter = python::interpreter(place)?;
+    ensure_nextest(place)?;
+    let mut nextest =
+        program(&place.root, "cargo", ["nextest", "run", "--workspace", "--exclude", "bench"]);
+    if quick {
+        nextest.args(["--profile", "quick"]);
+    }
+    command::run(nextest.env(PYTHON_VARIABLE, interpreter))
+}
+
+fn ensure_nextest(place: &Place) -> Result<(), Failure> {
+    if succeeds(&mut program(&place.root, "cargo", ["nextest", "--version"])) {
+        return Ok(());
+    }
+    let args = ["install", "cargo-nextest", "--locked", "--version", NEXTEST_VERSION];
+    command::run(&mut program(&place.root, "cargo", args))
+}

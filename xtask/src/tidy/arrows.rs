@@ -1,0 +1,93 @@
+//! Which crate may depend on which, and who alone may use an outside library.
+//!
+//! Daemons never import one another: what two of them share is a wire format, and it lives in
+//! `protocol`.
+
+use super::crates::{Member, Table};
+use super::finding::Finding;
+
+/// Our crates, and those of ours that each may import.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("protocol", &[]),
+    ("net", &["protocol"]),
+    ("storage", &["protocol"]),
+    ("server", &["protocol", "net", "storage"]),
+    ("directory", &["protocol", "net"]),
+    ("registrar", &["protocol", "net", "storage"]),
+    ("server-host", &["protocol", "net", "storage", "server"]),
+    ("swarm-router", &["protocol", "net"]),
+    (
+        "warren",
+        &[
+            "protocol",
+            "net",
+            "storage",
+            "server",
+            "directory",
+            "registrar",
+            "server-host",
+            "swarm-router",
+        ],
+    ),
+    // For developers: they meet the product as everybody does, over the wire.
+    ("testkit", &[]),
+    ("bench", &["testkit"]),
+    ("xtask", &[]),
+];
+
+/// Outside libraries that only the named crates may be built with, and why.
+const RESERVED: &[(&str, &[&str], &str)] = &[
+    ("askama", &["registrar"], "only the registrar has web pages"),
+    ("axum", &["registrar", "warren"], "HTTP routes belong to the registrar and the program"),
+    ("blake3", &["storage", "directory"], "hashing of stored bytes"),
+    ("chacha20poly1305", &["storage"], "only storage seals"),
+    ("clap", &["warren", "bench", "xtask"], "only programs have a command line"),
+    ("hyper", &["net"], "HTTP connections are net's"),
+    ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
+    ("rcgen", &["net"], "certificates are net's"),
+    ("rsa", &["server"], "an atServer's signing pair; nothing else makes RSA keys"),
+    ("x509-parser", &["net"], "certificates are net's"),
+];
+
+/// Crates that must stay without a runtime, and so can be tested without one.
+const WITHOUT_RUNTIME: &[&str] = &["protocol", "storage", "xtask"];
+
+/// Libraries that bring a runtime or a socket.
+const RUNTIME: &[&str] =
+    &["tokio", "tokio-rustls", "tokio-util", "hyper", "axum", "mio", "socket2"];
+
+/// Checks every member's tables.
+pub fn check(members: &[Member]) -> Vec<Finding> {
+    members.iter().flat_map(check_member).collect()
+}
+
+fn check_member(member: &Member) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut broken = |message: String| {
+        findings.push(Finding::rule(&member.manifest_path, message));
+    };
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == member.name) else {
+        broken("a new crate: say in xtask/src/tidy/arrows.rs what it may import".into());
+        return findings;
+    };
+    let normal = member.dependencies(Table::Normal).map(|name| (name, false));
+    let dev = member.dependencies(Table::Dev).map(|name| (name, true));
+    for (name, is_for_tests) in normal.chain(dev) {
+        let is_ours = ARROWS.iter().any(|(ours, _)| *ours == name);
+        let is_allowed = allowed.contains(&name) || (is_for_tests && name == "testkit");
+        if is_ours && !is_allowed && name != member.name {
+            broken(format!("must not import {name}: see ARCHITECTURE.md, the arrows"));
+        }
+    }
+    for name in member.dependencies(Table::Normal) {
+        if let Some((_, owners, reason)) = RESERVED.iter().find(|(library, ..)| *library == name)
+            && !owners.contains(&member.name.as_str())
+        {
+            broken(format!("must not use {name}: {reason}"));
+        }
+        if WITHOUT_RUNTIME.contains(&member.name.as_str()) && RUNTIME.contains(&name) {
+            broken(format!("must stay without a runtime, but uses {name}"));
+        }
+    }
+    findings
+}
