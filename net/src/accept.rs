@@ -1,0 +1,74 @@
+//! The accept loop of a TLS server.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::drain::Drain;
+pub use crate::gate::{AcceptLimits, Gate, Permit, Refusal};
+use crate::handshake::ServerStream;
+use crate::limits::ACCEPT_ERROR_PAUSE;
+use crate::tls::ServerTls;
+
+/// Serves until the drain begins; connections that live on then belong to the drain. Each gets its
+/// permit before anything else is done for it, then its handshake, then the handler, in a task of
+/// its own. What is refused is closed and counted.
+pub async fn serve_tls<H, F>(
+    listener: TcpListener,
+    tls: ServerTls,
+    gate: impl Into<Gate>,
+    drain: Drain,
+    handler: H,
+) where
+    H: Fn(ServerStream, SocketAddr) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let gate = gate.into();
+    let handler = Arc::new(handler);
+    while let Some((stream, peer, permit)) = next(&listener, &gate, &drain).await {
+        let (tls, gate, ending) = (tls.clone(), gate.clone(), drain.clone());
+        let handler = Arc::clone(&handler);
+        drain.spawn(async move {
+            let _permit = permit;
+            let stream = tokio::select! {
+                stream = gate.handshake(stream, &tls) => stream,
+                () = ending.draining() => return,
+            };
+            if let Ok(stream) = stream {
+                handler(stream, peer).await;
+            }
+        });
+    }
+}
+
+/// The next socket that has its permit; none once the drain begins.
+pub(crate) async fn next(
+    listener: &TcpListener,
+    gate: &Gate,
+    drain: &Drain,
+) -> Option<(TcpStream, SocketAddr, Permit)> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = drain.draining() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if let Ok(permit) = gate.admit(peer.ip()) {
+                    return Some((stream, peer, permit));
+                }
+            }
+            Err(e) => {
+                gate.count(Refusal::Accept);
+                // The peer's own doing needs no pause; a lack of handles or memory does.
+                if e.kind() != io::ErrorKind::ConnectionAborted {
+                    tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Every limit of this crate that is not the caller's to choose.
+
+use std::time::Duration;
+
+/// A handshake has so long before it may be displaced by newer ones.
+pub const HANDSHAKE_TURN: Duration = Duration::from_secs(1);
+
+/// Plain bytes in one TLS record; an answer up to this size leaves as one.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024;
+
+/// How long an unfinished line may take, whatever its size…
+pub const LINE_GRACE: Duration = Duration::from_secs(30);
+/// …and how fast its bytes must come beyond that.
+pub const LINE_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
+
+/// How long a write may take, whatever its size…
+pub const WRITE_GRACE: Duration = Duration::from_secs(15);
+/// …and how fast its reader must take the bytes beyond that.
+pub const WRITE_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+
+/// For the farewell of TLS when a connection ends in order.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A peer that fell silent is asked for a sign of life after this, and then at the interval.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
+/// Between two signs of life.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Pause of an accept loop after an error that is likely to come again (no file handles left).
+pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
+
+/// For one outgoing connection, if the caller has no other wish: resolving, connecting, handshake.
+pub const DIAL_DEADLINE: Duration = Duration::from_secs(10);
+/// Addresses of one name that a dial tries.
+pub const DIAL_ADDRESSES_MAX: usize = 4;
+
+/// PEM files larger than this are not read: a bundle of public roots has some 250 KiB.
+pub const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Certificates that a peer may present before its chain is not looked at.
+pub const PEER_CHAIN_MAX: usize = 8;
+
+/// Identities whose address a directory client remembers.
+pub const LOOKUP_CACHE_MAX: usize = 4096;
+/// For how long it does (the protocol's section 1.5).
+pub const LOOKUP_CACHE_AGE_MAX: Duration = Duration::from_secs(3600);
+/// Questions to the directory at the same time.
+pub const LOOKUPS_IN_FLIGHT_MAX: usize = 64;
+/// For one question, tries and waits included.
+pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
+/// Waits between the tries of one question (the protocol's section 1.5).
+pub const LOOKUP_RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(150),
+    Duration::from_millis(200),
+];
+
+/// A request's head: time from the first byte, and between requests.
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of a request's head.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Header lines of a request.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Bytes of a request's body.
+pub const HTTP_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// For a request's body, from its first poll to its end.
+pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(20);
+/// Bytes of an answer that our client takes, unless it is given its own limit.
+pub const HTTP_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// For one request of our client, unless it is given its own.
+pub const HTTP_REQUEST_DEADLINE: Duration = Duration::from_secs(60);
+/// Our client keeps a connection for the next request no longer than this.
+pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(5);
+/// And no more than so many.
+pub const HTTP_IDLE_CONNECTIONS_MAX: usize = 4;
