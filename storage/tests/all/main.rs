@@ -1,0 +1,16 @@
+//! The store's promises, each under every fault that a disk can have.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod compaction;
+mod crash;
+mod faults;
+mod group;
+mod hostile;
+mod life;
+mod model;
+mod parsers;
+mod secrets;
+mod support;
+mod tail;
+mod watched;
+mod watermarks;
