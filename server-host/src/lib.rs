@@ -1,0 +1,16 @@
+//! The agent on one machine of a swarm: it runs personal servers.
+//!
+//! **For:** bringing up the servers that are placed here, very many in one [`Cell`]; waking a
+//! server when its first connection arrives and putting it to sleep when nobody needs it.
+//! **Owns:** which servers are here and whether each is asleep, waking, awake or settling down.
+//! **Never:** decides where a server runs (the registrar does), answers where one is (the directory
+//! does), listens on an identity's port (the router does), or keeps state of its own on a disk.
+//!
+//! A sleeping server has no task, no thread, no file handle and no buffer; it is one entry of a
+//! table.
+
+mod cell;
+mod limits;
+mod wake;
+
+pub use cell::{Cell, CellConfig, CellCounters, CellError, Resident};

@@ -1,0 +1,35 @@
+//! Every limit of a cell.
+
+use std::time::Duration;
+
+use net::accept::AcceptLimits;
+
+/// Connections of all servers of a cell together, and their handshakes. The descriptors of ten
+/// thousand listeners must still find room beside them.
+pub const GATE: AcceptLimits = AcceptLimits {
+    connections_max: 8_192,
+    handshakes_max: 256,
+    per_address_max: 2_048,
+    handshake_deadline: Duration::from_secs(10),
+};
+
+/// From the end of a client's handshake to her server being awake.
+pub const WAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Servers being opened from the volume at once: each takes a thread of the blocking pool.
+pub const WAKES_MAX: usize = 32;
+
+/// How often a cell looks for servers that nobody needs.
+pub const SLEEP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a refusal may take to be written to a client whose server cannot wake.
+pub const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long a closing cell waits for its servers to settle.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a server that was only probed may take to be let go of.
+pub const REST_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often the watermarks are synced while somebody is awake.
+pub const WATERMARK_SYNC_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,0 +1,62 @@
+//! What is over goes: keys with a time to live, and notifications.
+//!
+//! Nothing that is over is served, swept or not; the sweep only frees the room, and tells the commit
+//! log. It runs while there are connections: a sleeping server sweeps when it is woken.
+
+use std::sync::Arc;
+
+use protocol::AtKey;
+use protocol::verb::Operation;
+
+use crate::draft::Draft;
+use crate::limits::SWEEP_BATCH_MAX;
+use crate::records::Table;
+use crate::refusal::Refusal;
+use crate::server::Server;
+
+/// Looks after a server while there are connections.
+pub(crate) async fn keep(server: Arc<Server>) {
+    let limits = &server.world().limits;
+    loop {
+        if let Err(refusal) = sweep(&server).await {
+            tracing::warn!(code = refusal.fault.code.code(), "expired keys are not swept");
+        }
+        server.pool().close_idle(limits.link_idle_max);
+        tokio::select! {
+            () = tokio::time::sleep(limits.sweep_interval) => {}
+            () = server.roster().emptied() => {
+                if server.roster().end_keeping() {
+                    break;
+                }
+            }
+            () = server.ending() => break,
+        }
+    }
+    server.rest();
+}
+
+/// Removes what is over, some at a time so that the lock is never held for long.
+async fn sweep(server: &Arc<Server>) -> Result<(), Refusal> {
+    let now = server.now();
+    let spans = server.ledger().read(|view| view.spans(b"")).await?;
+    let expired: Vec<_> = spans.into_iter().filter(|(_, span)| span.is_expired(now)).collect();
+    for some in expired.chunks(SWEEP_BATCH_MAX) {
+        server
+            .write(|draft| some.iter().try_for_each(|(key, _)| remove_expired(draft, key)))
+            .await?;
+        server.committed(Operation::Delete);
+    }
+    Ok(())
+}
+
+/// It may have been written again since it was looked for.
+fn remove_expired(draft: &mut Draft<'_>, key: &[u8]) -> Result<(), Refusal> {
+    let now = draft.now;
+    let is_expired = draft.view.span(key)?.is_some_and(|span| span.is_expired(now));
+    let Some((table, name)) = Table::of(key).filter(|_| is_expired) else { return Ok(()) };
+    let live = std::str::from_utf8(name).ok().and_then(|name| AtKey::parse(name).ok());
+    match (table, live) {
+        (Table::Live, Some(key)) => draft.delete(&key).map(|_| ()),
+        _ => draft.remove_entry(table, name),
+    }
+}

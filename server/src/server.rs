@@ -1,0 +1,233 @@
+//! One personal server while it is awake.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::drain::Drain;
+use protocol::verb::Operation;
+use protocol::{AtSign, Timestamp};
+use storage::Store;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use crate::commit::Ledger;
+use crate::draft::Draft;
+use crate::expiry;
+use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
+use crate::notify::delivery;
+use crate::notify::monitor::Monitors;
+use crate::outbound::{Pool, Proofs};
+use crate::refusal::Refusal;
+use crate::roster::Roster;
+use crate::signing::SigningPair;
+use crate::world::World;
+
+/// The personal server of one identity. It has no task while nobody is connected and nothing waits
+/// to be delivered.
+pub struct Server {
+    identity: AtSign,
+    world: Arc<World>,
+    ledger: Ledger,
+    monitors: Monitors,
+    roster: Arc<Roster>,
+    pool: Pool,
+    proofs: Proofs,
+    signing: OnceCell<SigningPair>,
+    deliveries: Semaphore,
+    tasks: Drain,
+    opened: Instant,
+}
+
+/// Why a server does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Its store cannot be read.
+    #[error("the store of {0} cannot be read")]
+    Store(AtSign),
+    /// It cannot be written.
+    #[error("the store of {identity} cannot be written")]
+    Write {
+        /// Whose.
+        identity: AtSign,
+        /// What the store says.
+        source: storage::CommitError,
+    },
+}
+
+impl Server {
+    /// Opens the server of `identity` on its store, inside a tokio runtime. Notifications that were
+    /// not delivered are tried again from now on.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`] if the store cannot be read.
+    pub fn open(
+        identity: AtSign,
+        store: Store,
+        world: Arc<World>,
+    ) -> Result<Arc<Self>, ServerError> {
+        let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
+        let monitors = Monitors::new(ledger.last_commit());
+        let server = Arc::new(Self {
+            identity,
+            world,
+            ledger,
+            monitors,
+            roster: Arc::default(),
+            pool: Pool::default(),
+            proofs: Proofs::default(),
+            signing: OnceCell::new(),
+            deliveries: Semaphore::new(DELIVERIES_MAX),
+            tasks: Drain::new(),
+            opened: Instant::now(),
+        });
+        server.deliver();
+        Ok(server)
+    }
+
+    /// Whose server it is.
+    #[must_use]
+    pub fn identity(&self) -> &AtSign {
+        &self.identity
+    }
+
+    /// Whether nobody is connected and nothing waits to be delivered, so that it may be shut. Where
+    /// the store has stopped, what waits does not count: it is delivered after the next start.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.roster.is_empty()
+            && self.tasks.running() == 0
+            && (self.waiting() == 0 || self.is_stopped())
+    }
+
+    /// How many notifications wait to be delivered to others.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.ledger.queues(|queues| queues.len())
+    }
+
+    /// Whether its store takes no more writes until it is opened again.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.ledger.is_stopped()
+    }
+
+    /// Ends everything that it does: connections are closed after the command that they are at,
+    /// deliveries are left for the next start. Gives the store back, unless something does not end
+    /// within its deadline.
+    pub async fn shut(self: Arc<Self>) -> Option<Store> {
+        self.tasks.start();
+        self.tasks.finished(SHUT_DEADLINE).await;
+        let mut server = self;
+        let last = Instant::now() + SHUT_DEADLINE;
+        loop {
+            server = match Arc::try_unwrap(server) {
+                Ok(server) => return Some(server.ledger.into_store()),
+                Err(shared) => shared,
+            };
+            if Instant::now() > last {
+                return None;
+            }
+            // The connections' tasks belong to whoever accepted them.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn monitors(&self) -> &Monitors {
+        &self.monitors
+    }
+
+    pub(crate) fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// What runs beside the connections; the end of the server waits for it.
+    pub(crate) fn tasks(&self) -> &Drain {
+        &self.tasks
+    }
+
+    /// The signing pair, once it was needed.
+    pub(crate) fn signing(&self) -> &OnceCell<SigningPair> {
+        &self.signing
+    }
+
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    /// Waits until the server begins to end.
+    pub(crate) async fn ending(&self) {
+        self.tasks.draining().await;
+    }
+
+    /// Waits for a turn among the deliveries to different receivers.
+    pub(crate) async fn delivery_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed; if it were, the limit would be all that is lost.
+        self.deliveries.acquire().await.ok()
+    }
+
+    /// Decides and writes, and waits until it is durable.
+    pub(crate) async fn write<T>(
+        &self,
+        decide: impl FnOnce(&mut Draft<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.ledger.write(&self.identity, self.now(), decide).await
+    }
+
+    /// After a commit: monitors learn of it, and what it queued is delivered.
+    pub(crate) fn committed(self: &Arc<Self>, change: Operation) {
+        self.monitors.changed(self.ledger.last_commit(), change);
+        self.deliver();
+    }
+
+    /// After a commit: monitors are told of what came until now.
+    pub(crate) fn announce(&self, until: Timestamp) {
+        self.ledger.announce(until, |notification| self.monitors.publish(notification));
+    }
+
+    /// Starts a delivery for each receiver that has none.
+    pub(crate) fn deliver(self: &Arc<Self>) {
+        for receiver in self.ledger.queues(|queues| queues.claim()) {
+            self.tasks.spawn(delivery::run(Arc::clone(self), receiver));
+        }
+    }
+
+    /// Looks after what has to be done while there are connections, unless somebody does.
+    pub(crate) fn keep(self: &Arc<Self>) {
+        if self.roster.claim_keeping() {
+            self.tasks.spawn(expiry::keep(Arc::clone(self)));
+        }
+    }
+
+    /// Nobody is there and nothing waits: connections to peers are of no use.
+    pub(crate) fn rest(&self) {
+        if self.roster.is_empty() {
+            self.pool.close_all();
+        }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({})", self.identity)
+    }
+}

@@ -1,0 +1,16 @@
+//! `notify:status` (the protocol's section 5.15).
+
+use protocol::Timestamp;
+use protocol::response::Answer;
+
+use crate::notify::kept;
+use crate::refusal::Refusal;
+use crate::view::View;
+
+/// How far a notification has come; null if nobody knows it.
+pub(crate) fn run(view: &mut View<'_>, id: &str, now: Timestamp) -> Result<Answer, Refusal> {
+    Ok(match kept::find(view, id)? {
+        Some(notification) => Answer::from(notification.status_at(now).as_str()),
+        None => Answer::Null,
+    })
+}

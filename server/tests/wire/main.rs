@@ -1,0 +1,14 @@
+//! Personal servers on the wire: real TLS, a directory, clients that write lines. The names of the
+//! tests begin with the numbers of the protocol's conformance checklist that they prove.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod authentication;
+mod client;
+mod framing;
+mod keys;
+mod lab;
+mod notifications;
+mod peer;
+mod restart;
+mod sharing;
+mod tap;
