@@ -1,0 +1,54 @@
+//! Where a directory's knowledge comes from.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use protocol::FeedId;
+use protocol::control::feed::{Batch, Snapshot};
+
+/// A future that a trait object can give.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A carrier of the registrar's feed: over HTTPS ([`HttpsFeed`](crate::HttpsFeed)) or inside the
+/// same process.
+pub trait FeedSource: Send + Sync + 'static {
+    /// Everything as of now.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>>;
+
+    /// The changes after `number` of this feed. If there are none yet, waits up to `wait` for some
+    /// and then answers with an empty batch.
+    fn after(
+        &self,
+        feed: FeedId,
+        number: u64,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>>;
+}
+
+/// What a feed says to "what came after?".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeedAnswer {
+    /// This came.
+    Batch(Batch),
+    /// It has another feed, or no longer those changes: start from a snapshot.
+    SnapshotNeeded,
+}
+
+/// Why a feed cannot be asked. What is known goes on being served.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The registrar cannot be reached, or did not answer.
+    #[error("the registrar cannot be reached")]
+    Unreachable(#[source] Box<dyn Error + Send + Sync>),
+    /// It refused.
+    #[error("the registrar refused the feed with status {0}: check the token and the URL")]
+    Refused(u16),
+    /// What it sent is no feed.
+    #[error("what the registrar sent is no feed")]
+    Malformed(#[source] Box<dyn Error + Send + Sync>),
+    /// It took too long.
+    #[error("the registrar did not answer in time")]
+    Deadline,
+}

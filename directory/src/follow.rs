@@ -1,0 +1,191 @@
+//! Follows the feed, and writes the snapshot file now and then.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::drain::Drain;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::apply::{Position, Refusal};
+use crate::directory::Directory;
+use crate::feed::{FeedAnswer, FeedError, FeedSource};
+use crate::limits::{
+    BACKOFF_MAX, BACKOFF_MIN, EMPTY_PAUSE, FEED_DEADLINE, FEED_WAIT, SAVE_AFTER, SAVE_RETRY,
+    SAVE_SHARE, SNAPSHOT_DEADLINE,
+};
+
+/// Why a step in the feed was not made.
+#[derive(Debug, thiserror::Error)]
+enum Missed {
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// What a step in the feed brought.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    News,
+    Nothing,
+}
+
+impl Directory {
+    /// Follows this feed until the drain begins, and keeps the snapshot file up to date, the last
+    /// time when the drain begins. Whatever goes wrong with the feed, it tries again, ever more
+    /// slowly; what is known goes on being served.
+    pub async fn follow(self: Arc<Self>, source: Arc<dyn FeedSource>, drain: Drain) {
+        // What is known now came from the file; only what changes after this is to be saved.
+        let changes = self.position();
+        drain.spawn(Arc::clone(&self).keep_saving(changes, drain.clone()));
+        tokio::select! {
+            () = drain.draining() => {}
+            () = self.keep_following(source.as_ref()) => {}
+        }
+    }
+
+    async fn keep_following(&self, source: &dyn FeedSource) {
+        let mut failures = 0;
+        loop {
+            let began = Instant::now();
+            let pause = match self.step(source).await {
+                Ok(step) => {
+                    if std::mem::take(&mut failures) > 0 {
+                        tracing::info!("following the registrar's feed again");
+                    }
+                    pause_after(&step, began.elapsed())
+                }
+                Err(missed) => {
+                    self.report(&missed, failures);
+                    failures += 1;
+                    backoff(failures)
+                }
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// Asks once, and applies the answer.
+    async fn step(&self, source: &dyn FeedSource) -> Result<Step, Missed> {
+        let Some(at) = *self.position().borrow() else { return self.start_anew(source).await };
+        let asked = timeout(FEED_WAIT + FEED_DEADLINE, source.after(at.feed, at.number, FEED_WAIT));
+        let batch = match asked.await.map_err(|_| FeedError::Deadline)?? {
+            FeedAnswer::Batch(batch) => batch,
+            FeedAnswer::SnapshotNeeded => return self.start_anew(source).await,
+        };
+        match self.apply(&batch).await {
+            Ok(()) if batch.changes.is_empty() => Ok(Step::Nothing),
+            Ok(()) => Ok(Step::News),
+            Err(refusal) if refusal.needs_snapshot() => {
+                tracing::warn!(%refusal, "starting anew from the registrar's snapshot");
+                self.counts.feed_refused(refusal.label());
+                self.start_anew(source).await
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    async fn start_anew(&self, source: &dyn FeedSource) -> Result<Step, Missed> {
+        let asked = timeout(SNAPSHOT_DEADLINE, source.snapshot());
+        let snapshot = asked.await.map_err(|_| FeedError::Deadline)??;
+        self.install(&snapshot).await?;
+        let (number, entries) = (snapshot.number, snapshot.entries.len());
+        tracing::info!(number, entries, "took over the registrar's snapshot");
+        Ok(Step::News)
+    }
+
+    /// Counts every miss, and logs the first of a row: the metrics tell how long it lasts.
+    fn report(&self, missed: &Missed, failures: u32) {
+        match missed {
+            Missed::Feed(_) => self.counts.feed_failed(),
+            Missed::Refused(refusal) => self.counts.feed_refused(refusal.label()),
+        }
+        if failures == 0 {
+            let cause = std::error::Error::source(missed).map(ToString::to_string);
+            tracing::warn!(error = %missed, cause, "cannot follow the registrar's feed");
+        }
+    }
+
+    /// Writes the file some time after the first change that it lacks.
+    async fn keep_saving(
+        self: Arc<Self>,
+        mut position: watch::Receiver<Option<Position>>,
+        drain: Drain,
+    ) {
+        let mut pause = SAVE_AFTER;
+        let mut is_behind = false;
+        while !drain.is_draining() {
+            if !is_behind {
+                tokio::select! {
+                    () = drain.draining() => break,
+                    _ = position.changed() => is_behind = true,
+                }
+            }
+            tokio::select! {
+                () = drain.draining() => {}
+                () = sleep(pause) => {
+                    position.mark_unchanged();
+                    let saved = self.save_now().await;
+                    is_behind = saved.is_none();
+                    pause = saved.map_or(SAVE_RETRY, |took| SAVE_AFTER.max(took * SAVE_SHARE));
+                }
+            }
+        }
+        if is_behind || position.has_changed().unwrap_or(false) {
+            self.save_now().await;
+        }
+    }
+
+    /// How long it took, if it succeeded.
+    async fn save_now(self: &Arc<Self>) -> Option<Duration> {
+        let began = Instant::now();
+        let this = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || this.save()).await {
+            Ok(Ok(number)) => {
+                tracing::debug!(number, "saved the directory's snapshot file");
+                return Some(began.elapsed());
+            }
+            Ok(Err(e)) => {
+                let cause = std::error::Error::source(&e).map(ToString::to_string);
+                tracing::error!(error = %e, cause, "cannot save the directory's snapshot file");
+            }
+            Err(_) => tracing::error!("saving the directory's snapshot file panicked"),
+        }
+        None
+    }
+}
+
+/// News may have more behind them; a feed that says "nothing" at once did not wait as asked.
+fn pause_after(step: &Step, took: Duration) -> Duration {
+    match step {
+        Step::News => Duration::ZERO,
+        Step::Nothing => EMPTY_PAUSE.saturating_sub(took),
+    }
+}
+
+/// Doubles with each failure; drawn between its half and its whole so that replicas that failed
+/// together do not come back together.
+fn backoff(failures: u32) -> Duration {
+    let whole =
+        BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
+    let draw = RandomState::new().build_hasher().finish() % 1024;
+    let half = whole / 2;
+    half + half.mul_f64(f64::from(u16::try_from(draw).unwrap_or(0)) / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_are_never_none() {
+        for failures in 1..100 {
+            let pause = backoff(failures);
+            assert!(pause >= BACKOFF_MIN / 2 && pause <= BACKOFF_MAX, "{pause:?}");
+        }
+        assert!(backoff(99) >= BACKOFF_MAX / 2);
+    }
+}

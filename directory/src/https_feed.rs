@@ -1,0 +1,92 @@
+//! The feed over HTTPS.
+
+use std::fmt;
+use std::time::Duration;
+
+use net::https::{HttpAnswer, HttpsClient, HttpsError};
+use protocol::control::feed::{Batch, Snapshot};
+use protocol::{Address, FeedId};
+use serde::de::DeserializeOwned;
+
+use crate::feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
+use crate::limits::{FEED_DEADLINE, FEED_WAIT, SNAPSHOT_BYTES_MAX, SNAPSHOT_DEADLINE};
+
+/// Follows a registrar's `/v1/feed`.
+pub struct HttpsFeed {
+    news: HttpsClient,
+    snapshots: HttpsClient,
+    registrar: Address,
+    token: Box<str>,
+}
+
+impl HttpsFeed {
+    /// Asks the registrar at this address with this bearer token.
+    #[must_use]
+    pub fn new(client: &HttpsClient, registrar: Address, token: &str) -> Self {
+        Self {
+            news: client.with_deadline(FEED_WAIT + FEED_DEADLINE),
+            snapshots: client
+                .with_deadline(SNAPSHOT_DEADLINE)
+                .with_answer_bytes_max(SNAPSHOT_BYTES_MAX),
+            registrar,
+            token: token.into(),
+        }
+    }
+
+    async fn get(&self, client: &HttpsClient, path: &str) -> Result<HttpAnswer, FeedError> {
+        client.get(&self.registrar, path, Some(&self.token)).await.map_err(|e| match e {
+            HttpsError::Deadline => FeedError::Deadline,
+            other => FeedError::Unreachable(other.into()),
+        })
+    }
+
+    async fn ask_snapshot(&self) -> Result<Snapshot, FeedError> {
+        let answer = self.get(&self.snapshots, "/v1/feed/snapshot").await?;
+        match answer.status {
+            200 => parse(&answer.body),
+            status => Err(FeedError::Refused(status)),
+        }
+    }
+
+    async fn ask_after(
+        &self,
+        feed: FeedId,
+        number: u64,
+        wait: Duration,
+    ) -> Result<FeedAnswer, FeedError> {
+        let wait = wait.min(FEED_WAIT).as_secs();
+        let path = format!("/v1/feed?after={number}&feed={feed}&wait={wait}");
+        let answer = self.get(&self.news, &path).await?;
+        match answer.status {
+            200 => parse::<Batch>(&answer.body).map(FeedAnswer::Batch),
+            // Another feed now, or changes that are no longer kept.
+            409 | 410 => Ok(FeedAnswer::SnapshotNeeded),
+            status => Err(FeedError::Refused(status)),
+        }
+    }
+}
+
+impl FeedSource for HttpsFeed {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>> {
+        Box::pin(self.ask_snapshot())
+    }
+
+    fn after(
+        &self,
+        feed: FeedId,
+        number: u64,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>> {
+        Box::pin(self.ask_after(feed, number, wait))
+    }
+}
+
+impl fmt::Debug for HttpsFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpsFeed({})", self.registrar)
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FeedError> {
+    serde_json::from_slice(body).map_err(|e| FeedError::Malformed(e.into()))
+}

@@ -1,0 +1,36 @@
+//! The directory: where is `@alice`? Answered from memory over TLS, one line a question.
+//!
+//! **For:** every client and every server, which ask here first. It follows the registrar's feed
+//! and answers from what it last knew, with the registrar dead and after a cold start from its own
+//! file, for as long as it takes; [`Directory::status`] says how old its knowledge is.
+//! **Owns:** the map from names to addresses ([`table`]), its place in the feed ([`apply`],
+//! [`follow`]), its snapshot file ([`snapshot_file`]) and the line conversation ([`session`]).
+//! **Never:** waits for a disk, the registrar or another machine to answer a lookup; says `null`
+//! for a name that it merely does not know yet; goes backwards in the feed; writes anything but its
+//! own snapshot file; knows who a client is.
+//!
+//! **How it fails:** what the feed sends is applied whole or refused whole, by a named reason, and
+//! the old knowledge goes on being served. Until it knows anything at all it is not ready, and
+//! closes a connection that asks rather than answer.
+//!
+//! **Rejected:** a new immutable map for each change. Registering many identities one by one would
+//! copy the map each time; a sharded map with locks held for one entry costs a lookup nothing that
+//! can be measured.
+
+mod apply;
+mod directory;
+mod feed;
+mod follow;
+mod https_feed;
+pub mod limits;
+mod metrics;
+mod serve;
+mod session;
+mod snapshot_file;
+mod table;
+
+pub use apply::Refusal;
+pub use directory::{Directory, Status};
+pub use feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
+pub use https_feed::HttpsFeed;
+pub use snapshot_file::SnapshotFileError;

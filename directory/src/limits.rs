@@ -1,0 +1,54 @@
+//! Every limit of this crate.
+
+use std::time::Duration;
+
+use net::gate::AcceptLimits;
+
+/// What the directory's door admits unless it is told otherwise.
+pub const ACCEPT: AcceptLimits = AcceptLimits {
+    connections_max: 20_000,
+    handshakes_max: 256,
+    per_address_max: 2_000,
+    handshake_deadline: Duration::from_secs(10),
+};
+
+/// How long a connection may be idle while there is room. One SDK keeps a connection for its whole
+/// life and does not survive its end (the protocol's section 1.2), so this is long.
+pub const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How long when the door is full; from half full on it falls in a straight line to this.
+pub const IDLE_MAX_WHEN_FULL: Duration = Duration::from_secs(10);
+/// How often an idle connection looks at how full the door is.
+pub const IDLE_CHECK: Duration = Duration::from_secs(15);
+
+/// From the second unknown name of a connection on, an answer takes this long…
+pub const MISS_DELAY: Duration = Duration::from_secs(3);
+/// …so many may be remembered before the connection is closed…
+pub const MISSES_MAX: u32 = 64;
+/// …and one is forgotten each time this has passed, so that who errs now and then never waits.
+pub const MISS_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
+/// A question that comes before the directory knows anything waits so long for that to change; so
+/// does, after a start, one that comes before the registrar has confirmed what the file says.
+pub const READY_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the registrar may hold a question for news back until there are some.
+pub const FEED_WAIT: Duration = Duration::from_secs(25);
+/// For an answer of the feed beyond that.
+pub const FEED_DEADLINE: Duration = Duration::from_secs(10);
+/// For a snapshot from the registrar.
+pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(120);
+/// Bytes of a snapshot over HTTPS: some two million identities.
+pub const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The first pause after the feed failed; it doubles…
+pub const BACKOFF_MIN: Duration = Duration::from_millis(200);
+/// …up to this. Each pause is drawn between its half and its whole.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// A feed that answers "nothing new" without having waited is asked again after this.
+pub const EMPTY_PAUSE: Duration = Duration::from_millis(250);
+
+/// The snapshot file is written so long after the first change that it lacks.
+pub const SAVE_AFTER: Duration = Duration::from_secs(5);
+/// If it cannot be written, this passes before the next try.
+pub const SAVE_RETRY: Duration = Duration::from_secs(60);
+/// Writing it takes at most one part in so many of the time.
+pub const SAVE_SHARE: u32 = 20;

@@ -1,0 +1,55 @@
+//! The registrar: the only writer of names.
+//!
+//! **For:** giving a person an identity. It reserves the name, decides where her server goes, has
+//! it created, started and proved reachable, publishes it, and hands her the activation secret.
+//! Deleting goes the other way. All that the directory knows comes from its feed.
+//! **Owns:** the records of names, their epochs and ports, the numbered changes, the HTTP API and the first web page.
+//! **Never:** stores an activation secret, runs a server itself (it asks a [`Swarm`]), publishes a
+//! name before its server answered, gives a name an epoch that it had before, or tells a change
+//! that is not durable.
+//!
+//! **How it fails:** every step of a registration is durable before the next begins, and each may
+//! be done again. After a crash anywhere [`Registrar::resume`] goes on; a step that fails for now
+//! leaves the name reserved for its registration. When the store fails, nothing more is answered
+//! as done until a restart.
+//!
+//! The core decides without waiting: `state`, `names`, `placement`, `changes` and `book` (the index
+//! of names) are values; what waits is a thin shell around them.
+
+mod book;
+mod changes;
+mod deletion;
+mod error;
+mod feed;
+mod http;
+mod identities;
+mod ledger;
+pub mod limits;
+mod metrics;
+mod names;
+mod opening;
+mod placement;
+mod ports;
+mod records;
+mod registrar;
+mod registration;
+mod secret;
+mod state;
+mod swarm;
+mod turns;
+mod web;
+
+pub use changes::FeedAnswer;
+pub use deletion::Deletion;
+pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
+pub use http::{AdminToken, AdminTokenError, FrontConfig, WebRegistration};
+pub use identities::{Identity, Page};
+pub use names::NoEpochLeft;
+pub use placement::NoPortLeft;
+pub use ports::{PortRanges, PortRangesError};
+pub use records::RecordError;
+pub use registrar::{Registrar, RegistrarConfig};
+pub use registration::Registered;
+pub use secret::ActivationSecret;
+pub use state::State;
+pub use swarm::{BoxFuture, Step, Swarm, SwarmError, SwarmStep};

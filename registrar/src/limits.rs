@@ -1,0 +1,73 @@
+//! Every limit of this crate, with its reason.
+
+use std::time::Duration;
+
+/// Registrations and deletions at work at the same time. Enough to fill a group commit, few enough
+/// that the swarm is not flooded.
+pub const RUNNING_MAX: usize = 64;
+
+/// Registrations and deletions that run or wait for their turn; more are asked to come back.
+pub const ADMITTED_MAX: usize = 1_024;
+
+/// How long a registration waits for its turn.
+pub const TURN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long the swarm may take for one step.
+pub const STEP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often a step of the swarm is tried before the registration is left for later.
+pub const STEP_TRIES_MAX: u32 = 4;
+
+/// Half the pause after the first failure of a step; it doubles with each failure.
+pub const STEP_PAUSE_MS: u64 = 50;
+
+/// Ports that one registration tries, one after the other, when the host says "taken".
+pub const PORT_TRIES_MAX: u32 = 64;
+
+/// How long a port is left alone that the host said is taken, in milliseconds.
+pub const PORT_AVOIDED_MS: i64 = 10 * 60 * 1_000;
+
+/// Ports that are remembered as taken by somebody else.
+pub const PORTS_AVOIDED_MAX: usize = 4_096;
+
+/// Ranges in one list of ports.
+pub const PORT_RANGES_MAX: usize = 64;
+
+/// Changes that the feed keeps; a replica that is further behind takes a snapshot.
+pub const CHANGES_KEPT_MAX: usize = 1_024;
+
+/// Longest wait for the next change that a follower of the feed gets.
+pub const FEED_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How long a snapshot waits for the last changes in it to be durable.
+pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often unfinished registrations are taken up again.
+pub const TEND_EVERY: Duration = Duration::from_secs(15);
+
+/// Identities on one page of a list, at most and by default.
+pub const LIST_MAX: usize = 1_000;
+/// See [`LIST_MAX`].
+pub const LIST_DEFAULT: usize = 100;
+
+/// Longest request body: an atSign of 240 bytes is escaped to three times as many.
+pub const BODY_BYTES_MAX: usize = 8 * 1_024;
+
+/// Longest `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Shortest admin token; less could be guessed.
+pub const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+
+/// How long a form may stay open before it is sent.
+pub const FORM_AGE_MS_MAX: i64 = 2 * 60 * 60 * 1_000;
+
+/// Registrations from one client address at once, and milliseconds until another is allowed.
+pub const WEB_ADDRESS_BURST: i64 = 10;
+/// See [`WEB_ADDRESS_BURST`].
+pub const WEB_ADDRESS_INTERVAL_MS: i64 = 60_000;
+
+/// Registrations from all addresses together at once, and milliseconds until another is allowed.
+pub const WEB_TOTAL_BURST: i64 = 100;
+/// See [`WEB_TOTAL_BURST`].
+pub const WEB_TOTAL_INTERVAL_MS: i64 = 1_000;

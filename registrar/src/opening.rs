@@ -1,0 +1,103 @@
+//! Opening the store and reading it into the index.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use net::clock::Clock;
+use protocol::{FeedId, HostName};
+use tokio::sync::watch;
+
+use crate::book::Book;
+use crate::changes::Changes;
+use crate::error::OpenError;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::names::NameRecord;
+use crate::placement::Ports;
+use crate::ports::PortRanges;
+use crate::records::{self, ChangeRecord, Meta};
+use crate::registrar::{Registrar, RegistrarConfig};
+use crate::secret::ActivationKey;
+use crate::swarm::Swarm;
+use crate::turns::Turns;
+
+impl Registrar {
+    /// Opens the store and reads it into the index. All activation secrets are derived from `key`.
+    /// Blocking; begins nothing: see [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// [`OpenError`] if the store cannot be read, or holds what this program never writes.
+    pub fn open(
+        config: RegistrarConfig,
+        store: storage::Store,
+        key: &storage::Key,
+        swarm: Arc<dyn Swarm>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let ledger = Ledger::new(store);
+        let feed = feed_for(&ledger, &config.hostname)?;
+        let book = read_book(&ledger, config.ports, feed)?;
+        let metrics = Metrics::default();
+        metrics.begin(&book.counts(), book.changes().newest());
+        Ok(Arc::new(Self {
+            hostname: config.hostname,
+            ledger,
+            durable: watch::Sender::new(book.changes().newest()),
+            is_closing: watch::Sender::new(false),
+            book: Mutex::new(book),
+            key: ActivationKey::new(key.bytes()),
+            swarm,
+            clock,
+            turns: Turns::new(),
+            metrics,
+        }))
+    }
+}
+
+/// Which feed this store has. With another host name every address is another one, so a new feed
+/// begins and every follower takes a snapshot.
+fn feed_for(ledger: &Ledger, hostname: &HostName) -> Result<FeedId, OpenError> {
+    match ledger.meta()? {
+        Some(meta) if meta.hostname == *hostname => Ok(meta.feed),
+        _ => {
+            let meta = Meta { feed: FeedId::from_bytes(random()?), hostname: hostname.clone() };
+            ledger.begin_feed(&meta)?;
+            Ok(meta.feed)
+        }
+    }
+}
+
+fn read_book(ledger: &Ledger, ranges: PortRanges, feed: FeedId) -> Result<Book, OpenError> {
+    let mut numbered: Vec<(u64, ChangeRecord)> = Vec::new();
+    ledger.all(records::CHANGE_PREFIX, |key, change| {
+        numbered.push((records::number_of(key)?, change));
+        Ok(())
+    })?;
+    numbered.sort_by_key(|(number, _)| *number);
+    for pair in numbered.windows(2) {
+        if let [(before, _), (after, _)] = pair
+            && before + 1 != *after
+        {
+            return Err(OpenError::ChangeMissing(before + 1));
+        }
+    }
+    let newest = numbered.last().map_or(0, |(number, _)| *number);
+    let kept: VecDeque<_> = numbered.into_iter().map(|(_, change)| change).collect();
+    let mut book = Book::new(Ports::new(ranges), Changes::new(feed, kept, newest));
+    let mut twice = None;
+    ledger.all(records::NAME_PREFIX, |key, record: NameRecord| {
+        let identity = records::name_of(key)?;
+        if let Err(port) = book.load(&identity, &record) {
+            twice = Some(OpenError::PortTwice { identity, port: port.get() });
+        }
+        Ok(())
+    })?;
+    twice.map_or(Ok(book), Err)
+}
+
+/// 16 random bytes.
+pub(crate) fn random() -> Result<[u8; 16], getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,169 @@
+//! How the registrar's store is laid out.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `meta` | [`Meta`]: which feed this is, and for which host name |
+//! | `name/` + the name without `@` | [`NameRecord`], also of retired names |
+//! | `change/` + number, big-endian | [`ChangeRecord`], only the newest ones |
+//!
+//! A value is one byte with the version of its format, then JSON.
+
+use std::num::NonZeroU16;
+
+use protocol::{AtSign, Epoch, FeedId, HostName};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The version that this program writes.
+pub const VERSION: u8 = 1;
+
+/// Key of [`Meta`].
+pub const META_KEY: &[u8] = b"meta";
+/// Start of the keys of names.
+pub const NAME_PREFIX: &[u8] = b"name/";
+/// Start of the keys of changes.
+pub const CHANGE_PREFIX: &[u8] = b"change/";
+
+/// What the whole store belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Made when the store was; made anew when the host name changes.
+    pub feed: FeedId,
+    /// In all addresses.
+    pub hostname: HostName,
+}
+
+/// One change of the feed; its number is in the key, its host name in [`Meta`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRecord {
+    /// Whose address changed.
+    pub identity: AtSign,
+    /// The new port, or none once the identity is gone.
+    pub port: Option<NonZeroU16>,
+    /// The placement's epoch.
+    pub epoch: Epoch,
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer program.
+    #[error("record '{key}' has format {found}, this program reads up to {VERSION}")]
+    Version {
+        /// Its key.
+        key: String,
+        /// Its format.
+        found: u8,
+    },
+    /// Not what this program writes.
+    #[error("record '{key}' is not a record of the registrar")]
+    Form {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A key or an empty value that this program never writes.
+    #[error("record '{key}' has no place in the registrar's store")]
+    Key {
+        /// The key.
+        key: String,
+    },
+}
+
+/// The key of `name`.
+#[must_use]
+pub fn name_key(name: &AtSign) -> Vec<u8> {
+    [NAME_PREFIX, name.bare().as_bytes()].concat()
+}
+
+/// The key of change `number`.
+#[must_use]
+pub fn change_key(number: u64) -> Vec<u8> {
+    [CHANGE_PREFIX, number.to_be_bytes().as_slice()].concat()
+}
+
+/// The name whose key this is.
+///
+/// # Errors
+/// [`RecordError::Key`].
+pub fn name_of(key: &[u8]) -> Result<AtSign, RecordError> {
+    let bare = key.strip_prefix(NAME_PREFIX).and_then(|bare| std::str::from_utf8(bare).ok());
+    let name = bare.and_then(|bare| AtSign::parse(bare).ok());
+    name.filter(|name| Some(name.bare()) == bare)
+        .ok_or_else(|| RecordError::Key { key: print(key) })
+}
+
+/// The number of the change whose key this is.
+///
+/// # Errors
+/// [`RecordError::Key`].
+pub fn number_of(key: &[u8]) -> Result<u64, RecordError> {
+    let digits = key.strip_prefix(CHANGE_PREFIX).and_then(|digits| digits.try_into().ok());
+    digits.map(u64::from_be_bytes).ok_or_else(|| RecordError::Key { key: print(key) })
+}
+
+/// A value as it is stored under `key`.
+///
+/// # Errors
+/// [`RecordError::Form`] if the value has no text.
+pub fn encode(key: &[u8], value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
+    let mut bytes = vec![VERSION];
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|source| RecordError::Form { key: print(key), source })?;
+    Ok(bytes)
+}
+
+/// Reads what was stored under `key`.
+///
+/// # Errors
+/// [`RecordError`] says why not.
+pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, RecordError> {
+    match bytes.split_first() {
+        Some((&VERSION, json)) => serde_json::from_slice(json)
+            .map_err(|source| RecordError::Form { key: print(key), source }),
+        Some((&found, _)) => Err(RecordError::Version { key: print(key), found }),
+        None => Err(RecordError::Key { key: print(key) }),
+    }
+}
+
+fn print(key: &[u8]) -> String {
+    key.escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn keys_survive_their_bytes() {
+        let name = AtSign::parse("@alice🛠").unwrap();
+        assert_eq!(name_of(&name_key(&name)).unwrap(), name);
+        assert_eq!(number_of(&change_key(0x0102_0304_0506_0708)).unwrap(), 0x0102_0304_0506_0708);
+        assert!(change_key(9) < change_key(10) && change_key(255) < change_key(256));
+    }
+
+    #[test]
+    fn foreign_keys_and_newer_formats_are_refused_by_name() {
+        for key in [&b"name/ALICE"[..], b"name/", b"name/\xff", b"nme/alice"] {
+            assert!(matches!(name_of(key), Err(RecordError::Key { .. })), "{key:?}");
+        }
+        assert!(matches!(number_of(b"change/123"), Err(RecordError::Key { .. })));
+        let newer = decode::<Meta>(b"meta", b"\x02{}").unwrap_err();
+        assert_eq!(newer.to_string(), "record 'meta' has format 2, this program reads up to 1");
+        assert!(matches!(decode::<Meta>(b"meta", b"\x01{}"), Err(RecordError::Form { .. })));
+        assert!(matches!(decode::<Meta>(b"meta", b""), Err(RecordError::Key { .. })));
+    }
+
+    #[test]
+    fn a_change_survives_its_record() {
+        let change = ChangeRecord {
+            identity: AtSign::parse("@bob").unwrap(),
+            port: None,
+            epoch: Epoch::FIRST,
+        };
+        let bytes = encode(b"change/1", &change).unwrap();
+        assert_eq!(decode::<ChangeRecord>(b"change/1", &bytes).unwrap(), change);
+    }
+}

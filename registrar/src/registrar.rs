@@ -1,0 +1,137 @@
+//! The registrar itself: its store, its index, and who may touch them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use net::clock::Clock;
+use net::drain::Drain;
+use protocol::control::placement::Placement;
+use protocol::{Address, AtSign, HostName};
+use tokio::sync::watch;
+
+use crate::book::Book;
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
+use crate::limits::TEND_EVERY;
+use crate::metrics::Metrics;
+use crate::names::{Home, NameRecord};
+use crate::placement::Ports;
+use crate::ports::PortRanges;
+use crate::secret::{ActivationKey, ActivationSecret};
+use crate::swarm::Swarm;
+use crate::turns::Turns;
+
+/// What an operator decides.
+#[derive(Debug, Clone)]
+pub struct RegistrarConfig {
+    /// In all addresses; the servers' certificates must carry it.
+    pub hostname: HostName,
+    /// From which servers get their ports.
+    pub ports: PortRanges,
+}
+
+/// The only writer of names. Shared by all that ask it.
+pub struct Registrar {
+    pub(crate) hostname: HostName,
+    pub(crate) ledger: Ledger,
+    pub(crate) book: Mutex<Book>,
+    pub(crate) key: ActivationKey,
+    pub(crate) swarm: Arc<dyn Swarm>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Number of the newest durable change: those after it must not be told yet.
+    pub(crate) durable: watch::Sender<u64>,
+    /// Whether the end has begun: nobody waits for news any more.
+    pub(crate) is_closing: watch::Sender<bool>,
+    pub(crate) turns: Turns,
+    pub(crate) metrics: Metrics,
+}
+
+impl Registrar {
+    /// Adds what is counted here to `registry`, whose prefix should say that it is the registrar's.
+    pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// Whether every write so far became durable; after a failure only a restart helps.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.ledger.is_sound()
+    }
+
+    /// Takes up unfinished registrations and deletions again from time to time, and compacts the
+    /// store, until the drain begins. Then it lets go of everybody who waits for a change.
+    pub async fn tend(self: Arc<Self>, drain: Drain) {
+        tokio::select! {
+            () = drain.draining() => {}
+            () = self.tend_for_ever() => {}
+        }
+        self.is_closing.send_replace(true);
+    }
+
+    async fn tend_for_ever(self: &Arc<Self>) {
+        loop {
+            self.resume().await;
+            self.ledger.maintain().await;
+            tokio::time::sleep(TEND_EVERY).await;
+        }
+    }
+
+    /// Decides on the next record of `name` and writes it, with the change that goes with it. The
+    /// index follows at once, the answer when it is durable. The caller has the name's turn.
+    pub(crate) async fn write<E: From<LedgerError>>(
+        &self,
+        name: &AtSign,
+        decide: impl FnOnce(&mut Ports) -> Result<NameRecord, E>,
+    ) -> Result<NameRecord, E> {
+        let (record, number, appended) = {
+            let mut book = self.book();
+            let record = decide(book.ports())?;
+            let change = book.check(name, &record)?;
+            let number = change.as_ref().map(|_| book.changes().newest() + 1);
+            let outdated = number.and_then(|_| book.changes().outdated());
+            let numbered = number.zip(change.as_ref());
+            let appended = self.ledger.append(name, &record, numbered, outdated)?;
+            let before = book.line(name).map(|line| line.state);
+            book.apply(name, &record, change);
+            self.metrics.moved(before, record.state());
+            (record, number, appended)
+        };
+        self.ledger.durable(appended).await?;
+        if let Some(number) = number {
+            self.tell(number);
+        }
+        Ok(record)
+    }
+
+    /// Changes become durable in order, whoever hears of it first.
+    fn tell(&self, number: u64) {
+        let is_news = |told: &mut u64| {
+            let is_newer = number > *told;
+            *told = number.max(*told);
+            is_newer
+        };
+        if self.durable.send_if_modified(is_news) {
+            self.metrics.published(number);
+        }
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn address(&self, home: &Home) -> Address {
+        Address { host: self.hostname.clone(), port: home.port }
+    }
+
+    pub(crate) fn secret(&self, name: &AtSign, home: &Home) -> ActivationSecret {
+        self.key.secret(name, home.claim.registration, home.claim.epoch)
+    }
+
+    pub(crate) fn placement(&self, name: &AtSign, home: &Home) -> Placement {
+        Placement {
+            identity: name.clone(),
+            volume: home.volume,
+            epoch: home.claim.epoch,
+            address: self.address(home),
+        }
+    }
+}

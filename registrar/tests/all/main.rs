@@ -1,0 +1,15 @@
+//! The registrar from outside: registrations and deletions that are interrupted anywhere, the feed,
+//! the API and the page.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod api;
+mod browser;
+mod crash;
+mod deletion;
+mod feed;
+mod http;
+mod page;
+mod random;
+mod registration;
+mod swarm;
+mod world;
