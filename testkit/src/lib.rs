@@ -1,0 +1,23 @@
+//! A real `warren up` and a plain client of the line protocol, for tests and benchmarks.
+//!
+//! **For:** treating the program as its users do: as a process, over TLS, through its own CLI.
+//! **Owns:** starting and ending that process, ports that tests do not share, a blocking client.
+//! **Never:** imports a part of the product: what is tested here is what is shipped.
+//!
+//! This crate serves tests only, so it panics where a test would.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod line_client;
+mod ports;
+mod process;
+mod random;
+
+use std::time::Duration;
+
+pub use line_client::{LineClient, client_config, cram_digest};
+pub use ports::Ports;
+pub use process::{Endpoints, Warren, log_of, up_command};
+pub use random::Random;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,257 @@
+//! The command line, as typed. Nothing is checked here that needs more than the text itself.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use protocol::{Address, AtSign, HostName};
+use registrar::PortRanges;
+
+/// Hosting for personal data servers, and the directory that finds them.
+#[derive(Debug, Parser)]
+#[command(name = "warren", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Start here:
+  warren up                            run everything in one process
+  warren identity register @alice      get an identity and its activation secret
+  warren resolve @alice                ask the directory where her server is
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 conflict,
+6 unavailable (try again), 7 timed out, 8 partly done, 130 interrupted")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run directory, registrar, router and personal servers in one process
+    Up(Box<UpArgs>),
+    /// Run a replica of the directory that follows a registrar
+    Directory(DirectoryArgs),
+    /// Register, list, show and delete identities
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Ask the directory where an identity's server is
+    Resolve(ResolveArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: warren completion bash > /etc/bash_completion.d/warren")]
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warren up
+  warren up --data-dir /srv/warren --listen 0.0.0.0 --hostname warren.example.org
+  warren up --identity @alice --identity @bob")]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", env = "WARREN_LISTEN")]
+    pub listen: IpAddr,
+    /// Name under which clients reach this machine; it stands in every address and certificate
+    #[arg(long, value_name = "NAME", default_value = "localhost", env = "WARREN_HOSTNAME")]
+    pub hostname: HostName,
+    /// Further name in the certificates, such as root.atsign.org (repeatable)
+    #[arg(long, value_name = "NAME", env = "WARREN_SAN", value_delimiter = ',')]
+    pub san: Vec<HostName>,
+    /// Port of the directory (0: any free one)
+    #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
+    pub directory_port: u16,
+    /// Port of the registrar: web page and API (0: any free one)
+    #[arg(long, value_name = "PORT", default_value_t = 8443, env = "WARREN_REGISTRAR_PORT")]
+    pub registrar_port: u16,
+    /// Port of metrics and health, always on 127.0.0.1 (0: any free one)
+    #[arg(long, value_name = "PORT", default_value_t = 9464, env = "WARREN_METRICS_PORT")]
+    pub metrics_port: u16,
+    /// Ports of the identities' servers: A-B, or several such ranges with commas
+    #[arg(
+        long,
+        value_name = "A-B",
+        default_value = "25000-32767,20000-24999",
+        env = "WARREN_PORTS"
+    )]
+    pub ports: PortRanges,
+    /// Certificate chain (PEM) to use instead of the built-in authority's
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "WARREN_TLS_CERT")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of --tls-cert
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_KEY")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities to trust (PEM) when --tls-cert is given: servers verify one another with them
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_ca: Option<PathBuf>,
+    /// Master key, kept outside the data directory (made if absent)
+    #[arg(long, value_name = "FILE", env = "WARREN_MASTER_KEY_FILE")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub master_key_file: Option<PathBuf>,
+    /// Identity to register at the start if it does not exist (repeatable)
+    #[arg(long, value_name = "@NAME", env = "WARREN_IDENTITY", value_delimiter = ',')]
+    pub identity: Vec<AtSign>,
+    /// Who may register on the web page: anybody who reaches it, or only with the admin token.
+    /// Default: open while listening on a loopback address, token otherwise
+    #[arg(long, value_name = "WHO", env = "WARREN_WEB_REGISTRATION")]
+    pub web_registration: Option<WebRegistrationArg>,
+    /// Seconds that a server stays awake after its last connection
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "WARREN_SLEEP_AFTER")]
+    pub sleep_after: u64,
+    /// How to write logs to stderr
+    #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
+    pub log_format: LogFormatArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  warren directory --registrar https://warren.example.org:8443 --ca-file ca.pem \\
+      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0")]
+pub struct DirectoryArgs {
+    /// Where its snapshot is kept, for a start without the registrar
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+    /// The registrar to follow
+    #[arg(long, value_name = "URL", env = "WARREN_REGISTRAR")]
+    pub registrar: String,
+    /// Authorities that the registrar's certificate is checked with (PEM)
+    #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: PathBuf,
+    /// File with the admin token
+    #[arg(long, value_name = "FILE", env = "WARREN_TOKEN_FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: PathBuf,
+    /// Certificate chain (PEM) that clients see
+    #[arg(long, value_name = "FILE", env = "WARREN_TLS_CERT", value_hint = ValueHint::FilePath)]
+    pub tls_cert: PathBuf,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", env = "WARREN_TLS_KEY", value_hint = ValueHint::FilePath)]
+    pub tls_key: PathBuf,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", env = "WARREN_LISTEN")]
+    pub listen: IpAddr,
+    /// Port to listen on (0: any free one)
+    #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
+    pub port: u16,
+    /// How to write logs to stderr
+    #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
+    pub log_format: LogFormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum WebRegistrationArg {
+    Open,
+    Token,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormatArg {
+    /// Text on a terminal, JSON otherwise
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct DataDirArg {
+    /// Where everything is kept [default: $XDG_DATA_HOME/warren or ~/.local/share/warren]
+    #[arg(long, value_name = "DIR", env = "WARREN_DATA_DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How to find a running warren.
+#[derive(Debug, Args)]
+pub struct Connection {
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+    /// The registrar, instead of the one that runs on the data directory
+    #[arg(long, value_name = "URL", env = "WARREN_REGISTRAR")]
+    pub registrar: Option<String>,
+    /// Authorities to trust (PEM)
+    #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// File with the admin token
+    #[arg(long, value_name = "FILE", env = "WARREN_TOKEN_FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum IdentityCommand {
+    /// Register an identity, or many from a file
+    Register(RegisterArgs),
+    /// List identities
+    List(ListArgs),
+    /// Show one identity
+    Show(OneIdentity),
+    /// Delete an identity, her server and all its data
+    Delete(DeleteArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warren identity register @alice
+  warren identity register --from names.txt --json > secrets.jsonl")]
+pub struct RegisterArgs {
+    /// The name to register
+    #[arg(value_name = "@NAME", required_unless_present = "from", conflicts_with = "from")]
+    pub identity: Option<AtSign>,
+    /// File with a name on each line; empty lines and lines that begin with # are left out ('-': stdin)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    /// Registrations under way at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallel: u16,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub struct OneIdentity {
+    /// The identity
+    #[arg(value_name = "@NAME")]
+    pub identity: AtSign,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    pub one: OneIdentity,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The identity
+    #[arg(value_name = "@NAME")]
+    pub identity: AtSign,
+    /// The directory, instead of the one that runs on the data directory
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_DIRECTORY")]
+    pub directory: Option<Address>,
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+    /// Authorities to trust (PEM)
+    #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,11 @@
+//! `warren identity …`
+
+mod delete;
+mod list;
+mod register;
+mod show;
+
+pub use delete::delete;
+pub use list::list;
+pub use register::register;
+pub use show::show;

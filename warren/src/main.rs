@@ -1,0 +1,70 @@
+//! The installed program: one subcommand for each role.
+//!
+//! **For:** reading the command line, wiring the parts together, and saying how it went.
+//! **Owns:** argument parsing, the data directory's layout, exit codes, what is printed.
+//! **Never:** decides anything that a part decides; there is no protocol, storage or placement
+//! logic here.
+
+mod api;
+mod args;
+mod data_dir;
+mod endpoints;
+mod failure;
+mod files;
+mod identity;
+mod output;
+mod replica;
+mod resolve;
+mod signals;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Cli, Command, IdentityCommand};
+use crate::failure::{Exit, Failure};
+
+fn main() -> ExitCode {
+    net::tls::install_provider();
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("warren: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
+        Command::Directory(args) => replica::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Identity(IdentityCommand::Register(args)) => {
+            client_runtime()?.block_on(identity::register(args))
+        }
+        Command::Identity(IdentityCommand::List(args)) => {
+            client_runtime()?.block_on(identity::list(&args))
+        }
+        Command::Identity(IdentityCommand::Show(args)) => {
+            client_runtime()?.block_on(identity::show(&args))
+        }
+        Command::Identity(IdentityCommand::Delete(args)) => {
+            client_runtime()?.block_on(identity::delete(&args))
+        }
+        Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "warren", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Commands that only ask others need no more than one thread.
+fn client_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot start: {error}"))
+            .fix("raise the limits on open files and processes (ulimit -n, ulimit -u)")
+    })
+}

@@ -1,0 +1,40 @@
+//! What `warren up` prints when it is ready.
+
+use std::path::Path;
+
+use crate::args::UpArgs;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::output;
+use crate::up::parts::Parts;
+
+/// Says what runs where and how to go on.
+pub fn print(args: &UpArgs, dir: &DataDir, parts: &Parts) -> Result<(), Failure> {
+    let endpoints = parts.endpoints();
+    let option = option_for(args.data_dir.data_dir.as_deref());
+    output::line(format_args!(
+        "warren is up\n\n  \
+         directory   {directory}   (TLS)\n  \
+         registrar   {registrar}   (web page and API)\n  \
+         servers     {hostname}:{ports}   ({count} identities)\n  \
+         metrics     {metrics}\n  \
+         data        {data}\n  \
+         authority   {ca}\n\n\
+         Next, in another terminal:\n  \
+         warren identity register @alice{option}\n  \
+         warren resolve @alice{option}\n\n\
+         Ctrl-C ends it.",
+        directory = endpoints.directory,
+        registrar = endpoints.registrar,
+        hostname = args.hostname,
+        ports = args.ports,
+        count = parts.identities(),
+        metrics = endpoints.metrics,
+        data = dir.path().display(),
+        ca = endpoints.ca_file.display(),
+    ))
+}
+
+fn option_for(data_dir: Option<&Path>) -> String {
+    data_dir.map(|dir| format!(" --data-dir {}", dir.display())).unwrap_or_default()
+}

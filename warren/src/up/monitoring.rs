@@ -1,0 +1,94 @@
+//! Metrics and health, on a listener of their own that only this machine reaches.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router as Routes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use directory::Directory;
+use net::telemetry::{METRICS_CONTENT_TYPE, Metrics, encode_metrics};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use server_host::Cell;
+use swarm_router::Router;
+
+/// What the endpoints look at.
+#[derive(Clone)]
+pub struct Monitored {
+    pub metrics: Arc<Mutex<Metrics>>,
+    pub directory: Arc<Directory>,
+}
+
+/// `/metrics`, `/healthz` and `/readyz`.
+pub fn routes(monitored: Monitored) -> Routes {
+    Routes::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(monitored)
+}
+
+async fn metrics(State(monitored): State<Monitored>) -> Response {
+    let text = encode_metrics(&monitored.metrics.lock().unwrap_or_else(PoisonError::into_inner));
+    ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text).into_response()
+}
+
+/// Ready once the directory may answer: everything else is up before this listener is.
+async fn ready(State(monitored): State<Monitored>) -> Response {
+    if monitored.directory.status().ready {
+        (StatusCode::OK, "ready\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the directory has no snapshot yet\n").into_response()
+    }
+}
+
+/// The cell's and the router's own counters, read when somebody asks.
+pub struct Counters {
+    pub cell: Cell,
+    pub router: Arc<Router>,
+}
+
+impl std::fmt::Debug for Counters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Counters")
+    }
+}
+
+impl Collector for Counters {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let cell = self.cell.counters();
+        let router = self.router.counters();
+        let gauges = [
+            ("cell_residents", "Servers that live here", cell.residents),
+            ("cell_awake", "Servers that are awake", cell.awake),
+            ("router_routes", "Ports that are listened on", router.routes),
+            ("router_routes_waiting", "Routes whose port is taken", router.routes_waiting),
+            ("router_connections", "Connections handed over and open", router.connections),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let counters = [
+            ("cell_wakes", "Wakes", cell.wakes),
+            ("cell_wakes_failed", "Wakes that failed", cell.wakes_failed),
+            ("cell_wake_microseconds", "Time spent waking", cell.wake_micros),
+            ("router_accepted", "Connections handed over", router.accepted),
+            ("router_refused", "Connections over the router's limit", router.refused),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                counter.metric_type(),
+            )?)?;
+        }
+        Ok(())
+    }
+}

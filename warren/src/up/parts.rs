@@ -1,0 +1,250 @@
+//! The running parts, and how they are connected.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use directory::Directory;
+use net::accept::AcceptLimits;
+use net::clock::SystemClock;
+use net::dial::{DialPolicy, Dialer};
+use net::drain::Drain;
+use net::lookup::DirectoryClient;
+use net::telemetry::Metrics;
+use protocol::{Address, AtSign, HostName, RegistrationId};
+use registrar::{
+    AdminToken, FrontConfig, RegisterError, Registrar, RegistrarConfig, WebRegistration,
+};
+use server::{Limits, World};
+use server_host::{Cell, CellConfig};
+use swarm_router::Router;
+use tokio::net::TcpListener;
+
+use crate::args::{UpArgs, WebRegistrationArg};
+use crate::data_dir::DataDir;
+use crate::endpoints::Endpoints;
+use crate::failure::{Exit, Failure, chain};
+use crate::files::read_bounded;
+use crate::up::feed::InProcessFeed;
+use crate::up::ground::Ground;
+use crate::up::monitoring::{self, Counters, Monitored};
+use crate::up::swarm::{CellBackend, OneCell};
+
+/// Doors of the registrar and of the metrics.
+const HTTP_GATE: AcceptLimits = AcceptLimits {
+    connections_max: 1_024,
+    handshakes_max: 64,
+    per_address_max: 512,
+    handshake_deadline: Duration::from_secs(10),
+};
+
+/// Most bytes of the authority's certificate.
+const CA_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long a start waits for the directory's first answer from a registrar in the same process.
+const DIRECTORY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything that runs.
+pub struct Parts {
+    drain: Drain,
+    cell: Cell,
+    router: Arc<Router>,
+    registrar: Arc<Registrar>,
+    endpoints: Endpoints,
+}
+
+/// Listeners come first: a port that is taken must be known before anything else happens.
+struct Listeners {
+    directory: TcpListener,
+    registrar: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(args: &UpArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            directory: bind(args.listen, args.directory_port, "--directory-port").await?,
+            registrar: bind(args.listen, args.registrar_port, "--registrar-port").await?,
+            metrics: bind(IpAddr::V4(Ipv4Addr::LOCALHOST), args.metrics_port, "--metrics-port")
+                .await?,
+        })
+    }
+}
+
+async fn bind(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(SocketAddr::new(address, port)).await.map_err(|error| {
+        let what = format!("cannot listen on {address}:{port}: {error}");
+        Failure::new(Exit::Unavailable, what)
+            .fix(format!("pass {option} with a port that is free (0 takes any)"))
+    })
+}
+
+fn address_of(listener: &TcpListener, host: &HostName) -> Result<Address, Failure> {
+    let port = listener.local_addr().ok().and_then(|address| NonZeroU16::new(address.port()));
+    let port = port.ok_or_else(|| Failure::new(Exit::Failed, "a listener has no port"))?;
+    Ok(Address { host: host.clone(), port })
+}
+
+impl Parts {
+    /// Starts everything. When it returns, every published identity can be reached.
+    pub async fn start(args: &UpArgs, dir: &DataDir, ground: Ground) -> Result<Self, Failure> {
+        let listeners = Listeners::bind(args).await?;
+        let drain = Drain::new();
+        let directory_address = address_of(&listeners.directory, &args.hostname)?;
+        let registrar_address = address_of(&listeners.registrar, &args.hostname)?;
+        let metrics_address = listeners.metrics.local_addr().map_err(|e| failed(&e))?;
+        let tls = ground.tls;
+        let endpoints = Endpoints {
+            directory: directory_address.clone(),
+            registrar: format!("https://{registrar_address}"),
+            ca_file: tls.ca_file.clone(),
+            admin_token_file: std::path::absolute(dir.admin_token()).map_err(|e| failed(&e))?,
+            metrics: format!("http://{metrics_address}/metrics"),
+        };
+
+        let dialer = Dialer::new(tls.client.clone(), DialPolicy::Any, net::limits::DIAL_DEADLINE);
+        let world = Arc::new(World::new(
+            Arc::new(SystemClock),
+            Arc::new(DirectoryClient::new(directory_address.clone(), dialer.clone())),
+            dialer.clone(),
+            Arc::clone(&tls.roots),
+            Limits::default(),
+        ));
+        let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after) };
+        let cell = Cell::start(config, ground.volumes, world, tls.server.clone(), drain.clone());
+        let backend = Arc::new(CellBackend(cell.clone()));
+        let router = Arc::new(Router::start(args.listen, backend).map_err(|e| failed(&e))?);
+        let swarm = Arc::new(OneCell { cell: cell.clone(), router: Arc::clone(&router), dialer });
+
+        let config = RegistrarConfig { hostname: args.hostname.clone(), ports: args.ports.clone() };
+        let registrar = Registrar::open(
+            config,
+            ground.registrar_store,
+            &ground.activation_key,
+            swarm,
+            Arc::new(SystemClock),
+        )
+        .map_err(|e| failed(&e))?;
+        for placement in registrar.placements().map_err(|e| failed(&e))? {
+            cell.adopt(&placement).map_err(|e| failed(&e))?;
+            router
+                .open_eventually(placement.address.port.get(), placement.volume)
+                .map_err(|e| failed(&e))?;
+        }
+
+        let front = front_config(args, &ground.admin_token, directory_address, &tls.ca_file)?;
+        let directory = Directory::open(dir.directory_snapshot()).map_err(|e| failed(&e))?;
+        let feed = Arc::new(InProcessFeed(Arc::clone(&registrar)));
+        drain.spawn(Arc::clone(&directory).follow(feed, drain.clone()));
+        drain.spawn(Arc::clone(&directory).serve(
+            listeners.directory,
+            tls.server.clone(),
+            drain.clone(),
+        ));
+        drain.spawn(net::https::serve_http(
+            listeners.registrar,
+            Some(tls.server),
+            registrar.http(front),
+            HTTP_GATE,
+            drain.clone(),
+        ));
+        let monitored = monitored(&cell, &router, &registrar, &directory);
+        let routes = monitoring::routes(monitored);
+        drain.spawn(net::https::serve_http(
+            listeners.metrics,
+            None,
+            routes,
+            HTTP_GATE,
+            drain.clone(),
+        ));
+        drain.spawn(Arc::clone(&registrar).tend(drain.clone()));
+        if !directory.ready(DIRECTORY_PATIENCE).await {
+            let what = "the directory did not get the registrar's snapshot";
+            return Err(
+                Failure::new(Exit::TimedOut, what).fix("look into the log above, and start again")
+            );
+        }
+        Ok(Self { drain, cell, router, registrar, endpoints })
+    }
+
+    /// What the other commands need to know.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// How many identities live here.
+    pub fn identities(&self) -> usize {
+        self.cell.counters().residents
+    }
+
+    /// Registers a name that the command line asks for, unless it exists.
+    pub async fn ensure_registered(&self, identity: &AtSign) -> Result<(), Failure> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)
+            .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
+        match self.registrar.register(identity.clone(), RegistrationId::from_bytes(id)).await {
+            Ok(_) | Err(RegisterError::Taken(_)) => Ok(()),
+            Err(error) => {
+                let what = format!("cannot register {identity}: {}", chain(&error));
+                Err(Failure::new(Exit::Failed, what))
+            }
+        }
+    }
+
+    /// Accepts nobody, lets those who are here finish, and puts every server to sleep.
+    pub async fn stop(&self, deadline: Duration) {
+        let router = Arc::clone(&self.router);
+        let _ = tokio::task::spawn_blocking(move || router.stop()).await;
+        self.drain.start();
+        if !self.drain.finished(deadline).await {
+            tracing::warn!(tasks = self.drain.running(), "some connections were cut");
+        }
+        self.cell.close().await;
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(Exit::Failed, error)
+}
+
+fn front_config(
+    args: &UpArgs,
+    token: &str,
+    directory: Address,
+    ca_file: &Path,
+) -> Result<FrontConfig, Failure> {
+    let registration = match args.web_registration {
+        Some(WebRegistrationArg::Open) => WebRegistration::Open,
+        Some(WebRegistrationArg::Token) => WebRegistration::TokenRequired,
+        None if args.listen.is_loopback() => WebRegistration::Open,
+        None => WebRegistration::TokenRequired,
+    };
+    // Clients know the authority of a certificate that was brought along; ours they do not.
+    let own_authority = args.tls_cert.is_none();
+    let ca_pem = if own_authority {
+        Some(read_bounded(ca_file, CA_BYTES_MAX).map_err(|e| failed(&e))?)
+    } else {
+        None
+    };
+    let admin = AdminToken::parse(token).map_err(|e| {
+        failed(&e).fix("delete admin.token in the data directory: a start makes one")
+    })?;
+    Ok(FrontConfig { admin, registration, directory, ca_pem })
+}
+
+fn monitored(
+    cell: &Cell,
+    router: &Arc<Router>,
+    registrar: &Arc<Registrar>,
+    directory: &Arc<Directory>,
+) -> Monitored {
+    let mut metrics = Metrics::with_prefix("warren");
+    directory.register(metrics.sub_registry_with_prefix("directory"));
+    registrar.register_metrics(metrics.sub_registry_with_prefix("registrar"));
+    cell.register(metrics.sub_registry_with_prefix("cell"));
+    metrics
+        .register_collector(Box::new(Counters { cell: cell.clone(), router: Arc::clone(router) }));
+    Monitored { metrics: Arc::new(Mutex::new(metrics)), directory: Arc::clone(directory) }
+}
