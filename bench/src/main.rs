@@ -1,0 +1,66 @@
+//! Figures, side by side with real peers in the same run.
+//!
+//! Run it through `cargo xtask bench NAME`, which builds everything with optimisation first. Only
+//! ratios of one run mean much: the machine, its disk and its neighbours change from hour to hour.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed run has no figures"
+)]
+
+mod client;
+mod engine;
+mod peers;
+mod report;
+mod scale;
+mod store;
+mod wake;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Cli {
+    /// The program to measure
+    #[arg(long, global = true, default_value = "target/release/warren")]
+    warren: PathBuf,
+    /// Where the data goes; it should be on the disk that is to be measured
+    #[arg(long, global = true, default_value = "target/bench")]
+    dir: PathBuf,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Acknowledged updates a second over TLS, beside SQLite and a bare log
+    Store(store::Options),
+    /// First answer of a sleeping server, beside `docker start` where an engine runs
+    Wake(wake::Options),
+    /// Ten thousand identities in one process: registering, memory, restart
+    Scale(scale::Options),
+}
+
+/// What every benchmark needs.
+pub struct Setting {
+    warren: String,
+    dir: PathBuf,
+}
+
+fn main() {
+    let cli = Cli::parse();
+    std::fs::create_dir_all(&cli.dir).expect("the folder for data can be made");
+    let warren =
+        cli.warren.canonicalize().expect("build it first: cargo build --release -p warren");
+    let setting = Setting {
+        warren: warren.to_str().expect("a path of UTF-8").to_owned(),
+        dir: cli.dir.canonicalize().expect("it was just made"),
+    };
+    match cli.bench {
+        Bench::Store(options) => store::run(&setting, &options),
+        Bench::Wake(options) => wake::run(&setting, &options),
+        Bench::Scale(options) => scale::run(&setting, &options),
+    }
+}

@@ -1,0 +1,4 @@
+//! Whom we compare ourselves with.
+
+pub mod bare_log;
+pub mod sqlite;
