@@ -16,7 +16,7 @@ use protocol::{
     Address, AtKey, AtSign, Entity, ErrorCode, HostName, Metadata, MetadataPatch, Timestamp,
 };
 
-const VERBS: [Verb; 19] = [
+const VERBS: [Verb; 20] = [
     Verb::From,
     Verb::Cram,
     Verb::Pkam,
@@ -28,6 +28,7 @@ const VERBS: [Verb; 19] = [
     Verb::Lookup,
     Verb::Scan,
     Verb::Delete,
+    Verb::SyncFrom,
     Verb::Notify,
     Verb::NotifyStatus,
     Verb::NotifyList,
@@ -53,6 +54,8 @@ fn wordy_line() -> impl Strategy<Value = String> {
         "lookup",
         "scan",
         "delete",
+        "sync",
+        "limit",
         "notify",
         "list",
         "status",

@@ -22,6 +22,7 @@
 
 mod auth;
 mod commit;
+mod commit_log;
 mod connection;
 mod draft;
 mod expiry;

@@ -20,6 +20,7 @@ mod pkam;
 mod plookup;
 mod scan;
 mod select;
+mod sync_from;
 mod update;
 mod update_json;
 mod update_meta;
@@ -35,6 +36,7 @@ pub use notify_list::NotifyList;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
 pub use scan::Scan;
+pub use sync_from::SyncFrom;
 pub use update::Update;
 pub use update_meta::UpdateMeta;
 
@@ -63,6 +65,8 @@ pub enum Verb {
     Scan,
     /// `delete:`
     Delete,
+    /// `sync:from:`
+    SyncFrom,
     /// `notify:`
     Notify,
     /// `notify:status:`
@@ -109,6 +113,8 @@ pub enum Command {
     Scan(Scan),
     /// Deletes a key.
     Delete(Delete),
+    /// Reads the commit log.
+    SyncFrom(SyncFrom),
     /// Sends a notification, or delivers one from another server.
     Notify(Box<Notify>),
     /// How far a notification has come.
@@ -171,6 +177,7 @@ impl Verb {
             | Self::Llookup
             | Self::Plookup
             | Self::Delete
+            | Self::SyncFrom
             | Self::NotifyStatus
             | Self::NotifyFetch
             | Self::NotifyRemove
@@ -213,6 +220,7 @@ impl Command {
             Verb::Lookup => Lookup::parse(args).map(Self::Lookup),
             Verb::Scan => Scan::parse(line).map(Self::Scan),
             Verb::Delete => Delete::parse(args).map(Self::Delete),
+            Verb::SyncFrom => SyncFrom::parse(args).map(Self::SyncFrom),
             Verb::Notify => Notify::parse(args).map(|notify| Self::Notify(Box::new(notify))),
             Verb::NotifyStatus => notify_id::status(args).map(|id| Self::NotifyStatus { id }),
             Verb::NotifyList => NotifyList::parse(args).map(Self::NotifyList),

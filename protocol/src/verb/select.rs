@@ -40,6 +40,7 @@ fn with_arguments(head: &str, args: &str) -> Option<Verb> {
         "plookup" => Some(Verb::Plookup),
         "lookup" => Some(Verb::Lookup),
         "delete" => Some(Verb::Delete),
+        "sync" if is_part(args, "from") => Some(Verb::SyncFrom),
         "notify" => notify(args),
         "info" if args.eq_ignore_ascii_case("brief") => Some(Verb::Info),
         "noop" => Some(Verb::Noop),
@@ -61,6 +62,11 @@ fn notify(args: &str) -> Option<Verb> {
 
 fn starts_with_part(args: &str, part: &str) -> bool {
     args.split_once(':').is_some_and(|(first, _)| first.eq_ignore_ascii_case(part))
+}
+
+/// Whether the arguments are this word, or begin with it and a colon.
+fn is_part(args: &str, part: &str) -> bool {
+    args.eq_ignore_ascii_case(part) || starts_with_part(args, part)
 }
 
 /// The first letters without blanks and in lower case; no verb has more than these.

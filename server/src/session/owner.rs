@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::verb::{
     Pattern, delete, llookup, lookup, monitor, notify, notify_fetch, notify_list, notify_remove,
-    notify_status, plookup, scan, update, update_meta,
+    notify_status, plookup, scan, sees_everything, sync_from, update, update_meta,
 };
 
 pub(crate) struct Owner {
@@ -69,6 +69,9 @@ impl Owner {
             Command::Lookup(command) => self.lookup(server, &command).await,
             Command::Plookup(command) => self.plookup(server, &command).await,
             Command::Scan(command) => self.scan(server, &command).await,
+            Command::SyncFrom(command) => {
+                ledger.read(|v| sync_from::run(v, &command, &sees_everything)).await
+            }
             Command::Notify(command) => self.notify(server, &command).await,
             Command::NotifyStatus { id } => ledger.read(|v| notify_status::run(v, &id, now)).await,
             Command::NotifyFetch { id } => ledger.read(|v| notify_fetch::run(v, &id, now)).await,

@@ -11,4 +11,5 @@ mod notifications;
 mod peer;
 mod restart;
 mod sharing;
+mod sync;
 mod tap;
