@@ -16,7 +16,7 @@ use protocol::{
     Address, AtKey, AtSign, Entity, ErrorCode, HostName, Metadata, MetadataPatch, Timestamp,
 };
 
-const VERBS: [Verb; 20] = [
+const VERBS: [Verb; 21] = [
     Verb::From,
     Verb::Cram,
     Verb::Pkam,
@@ -28,6 +28,7 @@ const VERBS: [Verb; 20] = [
     Verb::Lookup,
     Verb::Scan,
     Verb::Delete,
+    Verb::Stats,
     Verb::SyncFrom,
     Verb::Notify,
     Verb::NotifyStatus,
@@ -54,6 +55,7 @@ fn wordy_line() -> impl Strategy<Value = String> {
         "lookup",
         "scan",
         "delete",
+        "stats",
         "sync",
         "limit",
         "notify",

@@ -91,6 +91,25 @@ pub(crate) fn after(
     }
 }
 
+/// The last change of a key that is wanted, looking back from the end.
+pub(crate) fn last(
+    view: &mut View<'_>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Option<u64>, Refusal> {
+    let mut until = end();
+    loop {
+        let chunk = view.last_keys(&Table::Log.key(b""), &until, LOG_CHUNK);
+        let Some(first) = chunk.last() else { return Ok(None) };
+        until = first.to_vec();
+        for key in &chunk {
+            let entry = Entry::parse(key)?;
+            if is_wanted(&entry.name) {
+                return Ok(Some(entry.commit));
+            }
+        }
+    }
+}
+
 /// Behind every entry.
 fn end() -> Vec<u8> {
     Table::Log.key(&[u8::MAX; 9])

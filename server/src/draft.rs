@@ -7,7 +7,7 @@ use storage::{Batch, Store};
 use crate::commit::Counters;
 use crate::commit_log::{self, Entry};
 use crate::notify::outbox::{Queues, Waiting};
-use crate::records::{self, Change, NEXT_COMMIT, NOTHING, Record, Span, Table};
+use crate::records::{self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, Record, Span, Table};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -110,6 +110,11 @@ impl<'a> Draft<'a> {
             self.change().put(&Table::Deleted.key(name), &records::encode_number(id));
         }
         Ok(commit)
+    }
+
+    /// Keeps who came and what was looked up.
+    pub(crate) fn put_access_log(&mut self, bytes: &[u8]) {
+        self.change().put(ACCESS_LOG, bytes);
     }
 
     /// Puts a notification at the end of its receiver's queue.

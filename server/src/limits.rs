@@ -115,6 +115,12 @@ pub(crate) const LOG_CHUNK: usize = 256;
 pub(crate) const SYNC_ENTRIES_MAX: u64 = 25;
 /// Bytes of JSON of one answer to `sync:from`, unless its only entry is larger (section 5.11).
 pub(crate) const SYNC_BYTES_MAX: usize = 5_242_880;
+/// Names, and keys, that the access log counts (section 6.7).
+pub(crate) const ACCESS_TABLE_MAX: usize = 128;
+/// Who has not come for this long is not counted any more.
+pub(crate) const ACCESS_LIFE_MILLIS: i64 = 15 * 24 * 3_600_000;
+/// Names, and keys, that the statistics tell of.
+pub(crate) const TOP_MAX: usize = 5;
 /// Keys that one sweep removes in one commit.
 pub(crate) const SWEEP_BATCH_MAX: usize = 256;
 /// How long the end of a server waits for what it still does.

@@ -8,6 +8,7 @@
 //! | `t` | key name | commit id of its deletion |
 //! | `l` | commit id, operation, key name | nothing (see [`commit_log`](crate::commit_log)) |
 //! | `x` | key of another table | [`Span`]: only where it is not for ever |
+//! | `a` | – | who came and what was looked up |
 //! | `c` | – | the next commit id |
 //! | `s` | notification id | a notification that the owner sent |
 //! | `r` | notification id, NUL, sender | a notification that came |
@@ -26,6 +27,8 @@ const NO_COMMIT: u64 = u64::MAX;
 pub(crate) const NOTHING: &[u8] = &[LAYOUT];
 /// The key of the only entry of table `c`.
 pub(crate) const NEXT_COMMIT: &[u8] = b"c";
+/// The key of the only entry of table `a`.
+pub(crate) const ACCESS_LOG: &[u8] = b"a";
 
 /// The tables, named after what is in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

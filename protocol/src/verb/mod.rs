@@ -20,6 +20,7 @@ mod pkam;
 mod plookup;
 mod scan;
 mod select;
+mod stats;
 mod sync_from;
 mod update;
 mod update_json;
@@ -36,6 +37,7 @@ pub use notify_list::NotifyList;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
 pub use scan::Scan;
+pub use stats::Stats;
 pub use sync_from::SyncFrom;
 pub use update::Update;
 pub use update_meta::UpdateMeta;
@@ -65,6 +67,8 @@ pub enum Verb {
     Scan,
     /// `delete:`
     Delete,
+    /// `stats`
+    Stats,
     /// `sync:from:`
     SyncFrom,
     /// `notify:`
@@ -113,6 +117,8 @@ pub enum Command {
     Scan(Scan),
     /// Deletes a key.
     Delete(Delete),
+    /// What the server tells about itself.
+    Stats(Stats),
     /// Reads the commit log.
     SyncFrom(SyncFrom),
     /// Sends a notification, or delivers one from another server.
@@ -177,6 +183,7 @@ impl Verb {
             | Self::Llookup
             | Self::Plookup
             | Self::Delete
+            | Self::Stats
             | Self::SyncFrom
             | Self::NotifyStatus
             | Self::NotifyFetch
@@ -220,6 +227,7 @@ impl Command {
             Verb::Lookup => Lookup::parse(args).map(Self::Lookup),
             Verb::Scan => Scan::parse(line).map(Self::Scan),
             Verb::Delete => Delete::parse(args).map(Self::Delete),
+            Verb::Stats => Stats::parse(line).map(Self::Stats),
             Verb::SyncFrom => SyncFrom::parse(args).map(Self::SyncFrom),
             Verb::Notify => Notify::parse(args).map(|notify| Self::Notify(Box::new(notify))),
             Verb::NotifyStatus => notify_id::status(args).map(|id| Self::NotifyStatus { id }),

@@ -24,6 +24,8 @@ fn without_arguments(line: &str) -> Option<Verb> {
         Some(Verb::Pol)
     } else if line.eq_ignore_ascii_case("info") {
         Some(Verb::Info)
+    } else if line.eq_ignore_ascii_case("stats") {
+        Some(Verb::Stats)
     } else {
         None
     }
@@ -40,6 +42,7 @@ fn with_arguments(head: &str, args: &str) -> Option<Verb> {
         "plookup" => Some(Verb::Plookup),
         "lookup" => Some(Verb::Lookup),
         "delete" => Some(Verb::Delete),
+        "stats" => Some(Verb::Stats),
         "sync" if is_part(args, "from") => Some(Verb::SyncFrom),
         "notify" => notify(args),
         "info" if args.eq_ignore_ascii_case("brief") => Some(Verb::Info),

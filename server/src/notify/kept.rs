@@ -84,6 +84,20 @@ pub(crate) fn sent_to(view: &mut View<'_>, peer: &AtSign) -> Result<Vec<Notifica
     all(view, Table::Sent, |notification| notification.to == *peer)
 }
 
+/// Goes through all that is kept.
+pub(crate) fn visit(
+    view: &mut View<'_>,
+    mut visit: impl FnMut(&Notification),
+) -> Result<(), Refusal> {
+    for table in [Table::Sent, Table::Received] {
+        view.each(&table.key(b""), |_, bytes| {
+            visit(&decode(bytes)?);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 fn all(
     view: &mut View<'_>,
     table: Table,

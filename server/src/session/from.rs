@@ -34,6 +34,7 @@ pub(super) async fn challenge(
         return Ok((Challenge::Own(challenge), answer));
     }
     check_certificate(server, caller, &from.name).await?;
+    server.access().came(&from.name, now);
     let challenge = PeerChallenge::new(from.name, now);
     let answer = Answer::Data(challenge.text(&caller.session));
     Ok((Challenge::Peer(challenge), answer))

@@ -8,7 +8,7 @@ use protocol::{Command, ErrorCode};
 
 use super::challenged::{Proof, answered};
 use super::from::{self, Challenge};
-use super::{Caller, Reply, Session, Step, open, remote};
+use super::{Caller, Reply, Session, Step, errands, open, remote};
 use crate::auth::OwnerProven;
 use crate::draft::{CommitId, Draft};
 use crate::keys;
@@ -69,6 +69,7 @@ impl Owner {
             Command::Lookup(command) => self.lookup(server, &command).await,
             Command::Plookup(command) => self.plookup(server, &command).await,
             Command::Scan(command) => self.scan(server, &command).await,
+            Command::Stats(command) => errands::stats(server, &command).await,
             Command::SyncFrom(command) => {
                 ledger.read(|v| sync_from::run(v, &command, &sees_everything)).await
             }

@@ -22,6 +22,7 @@ pub(crate) mod notify_status;
 pub(crate) mod pkam;
 pub(crate) mod plookup;
 pub(crate) mod scan;
+pub(crate) mod stats;
 pub(crate) mod sync_from;
 pub(crate) mod update;
 pub(crate) mod update_meta;

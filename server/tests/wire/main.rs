@@ -11,5 +11,6 @@ mod notifications;
 mod peer;
 mod restart;
 mod sharing;
+mod stats;
 mod sync;
 mod tap;
