@@ -16,7 +16,7 @@ use protocol::{
     Address, AtKey, AtSign, Entity, ErrorCode, HostName, Metadata, MetadataPatch, Timestamp,
 };
 
-const VERBS: [Verb; 21] = [
+const VERBS: [Verb; 24] = [
     Verb::From,
     Verb::Cram,
     Verb::Pkam,
@@ -29,6 +29,9 @@ const VERBS: [Verb; 21] = [
     Verb::Scan,
     Verb::Delete,
     Verb::Stats,
+    Verb::Config,
+    Verb::Batch,
+    Verb::NotifyAll,
     Verb::SyncFrom,
     Verb::Notify,
     Verb::NotifyStatus,
@@ -56,6 +59,10 @@ fn wordy_line() -> impl Strategy<Value = String> {
         "scan",
         "delete",
         "stats",
+        "config",
+        "block",
+        "batch",
+        "all",
         "sync",
         "limit",
         "notify",

@@ -121,6 +121,10 @@ pub(crate) const ACCESS_TABLE_MAX: usize = 128;
 pub(crate) const ACCESS_LIFE_MILLIS: i64 = 15 * 24 * 3_600_000;
 /// Names, and keys, that the statistics tell of.
 pub(crate) const TOP_MAX: usize = 5;
+/// Names on a block list.
+pub(crate) const BLOCKED_MAX: usize = 1_000;
+/// Bytes of an answer to `batch` beyond which no further command of it is done.
+pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 10_240_000;
 /// Keys that one sweep removes in one commit.
 pub(crate) const SWEEP_BATCH_MAX: usize = 256;
 /// How long the end of a server waits for what it still does.

@@ -3,6 +3,8 @@
 //! The parsers are written by hand and read each byte a bounded number of times. They take what the
 //! grammars take, and what the SDKs send beside it: parts in any order, any case, newer parts.
 
+mod batch;
+mod config;
 mod cram;
 mod delete;
 mod error;
@@ -14,6 +16,7 @@ mod lookup;
 mod monitor;
 mod noop;
 mod notify;
+mod notify_all;
 mod notify_id;
 mod notify_list;
 mod pkam;
@@ -26,6 +29,8 @@ mod update;
 mod update_json;
 mod update_meta;
 
+pub use batch::{Batch, BatchCommand, response_json};
+pub use config::Config;
 pub use delete::Delete;
 pub use error::VerbError;
 pub use from::From;
@@ -33,6 +38,7 @@ pub use llookup::Llookup;
 pub use lookup::Lookup;
 pub use monitor::Monitor;
 pub use notify::{Message, MessageType, Notify, Operation, Priority, Strategy, Target};
+pub use notify_all::NotifyAll;
 pub use notify_list::NotifyList;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
@@ -69,10 +75,16 @@ pub enum Verb {
     Delete,
     /// `stats`
     Stats,
+    /// `config:`
+    Config,
+    /// `batch:`
+    Batch,
     /// `sync:from:`
     SyncFrom,
     /// `notify:`
     Notify,
+    /// `notify:all:`
+    NotifyAll,
     /// `notify:status:`
     NotifyStatus,
     /// `notify:list`
@@ -119,10 +131,16 @@ pub enum Command {
     Delete(Delete),
     /// What the server tells about itself.
     Stats(Stats),
+    /// Who may not connect, and settings.
+    Config(Config),
+    /// Several commands.
+    Batch(Batch),
     /// Reads the commit log.
     SyncFrom(SyncFrom),
     /// Sends a notification, or delivers one from another server.
     Notify(Box<Notify>),
+    /// Sends a notification to several.
+    NotifyAll(Box<NotifyAll>),
     /// How far a notification has come.
     NotifyStatus {
         /// Which.
@@ -184,7 +202,10 @@ impl Verb {
             | Self::Plookup
             | Self::Delete
             | Self::Stats
+            | Self::Config
+            | Self::Batch
             | Self::SyncFrom
+            | Self::NotifyAll
             | Self::NotifyStatus
             | Self::NotifyFetch
             | Self::NotifyRemove
@@ -228,8 +249,11 @@ impl Command {
             Verb::Scan => Scan::parse(line).map(Self::Scan),
             Verb::Delete => Delete::parse(args).map(Self::Delete),
             Verb::Stats => Stats::parse(line).map(Self::Stats),
+            Verb::Config => Config::parse(args).map(Self::Config),
+            Verb::Batch => Batch::parse(args).map(Self::Batch),
             Verb::SyncFrom => SyncFrom::parse(args).map(Self::SyncFrom),
             Verb::Notify => Notify::parse(args).map(|notify| Self::Notify(Box::new(notify))),
+            Verb::NotifyAll => NotifyAll::parse(args).map(|all| Self::NotifyAll(Box::new(all))),
             Verb::NotifyStatus => notify_id::status(args).map(|id| Self::NotifyStatus { id }),
             Verb::NotifyList => NotifyList::parse(args).map(Self::NotifyList),
             Verb::NotifyFetch => notify_id::fetch(args).map(|id| Self::NotifyFetch { id }),

@@ -43,6 +43,8 @@ fn with_arguments(head: &str, args: &str) -> Option<Verb> {
         "lookup" => Some(Verb::Lookup),
         "delete" => Some(Verb::Delete),
         "stats" => Some(Verb::Stats),
+        "config" => Some(Verb::Config),
+        "batch" => Some(Verb::Batch),
         "sync" if is_part(args, "from") => Some(Verb::SyncFrom),
         "notify" => notify(args),
         "info" if args.eq_ignore_ascii_case("brief") => Some(Verb::Info),
@@ -58,7 +60,7 @@ fn notify(args: &str) -> Option<Verb> {
         "status" => Some(Verb::NotifyStatus),
         "fetch" => Some(Verb::NotifyFetch),
         "remove" => Some(Verb::NotifyRemove),
-        "all" => None,
+        "all" => Some(Verb::NotifyAll),
         _ => Some(Verb::Notify),
     }
 }

@@ -36,8 +36,8 @@ pub(crate) fn find(view: &mut View<'_>, id: &str) -> Result<Option<Notification>
 }
 
 /// Whether this very notification has come before.
-pub(crate) fn has_come(view: &mut View<'_>, notification: &Notification) -> Result<bool, Refusal> {
-    let key = Table::Received.key(&received_name(&notification.id, &notification.from));
+pub(crate) fn has_come(view: &mut View<'_>, id: &str, from: &AtSign) -> Result<bool, Refusal> {
+    let key = Table::Received.key(&received_name(id, from));
     // Its span says so, and is shorter.
     Ok(view.span(&key)?.is_some())
 }

@@ -7,6 +7,7 @@
 
 mod pattern;
 
+pub(crate) mod config;
 pub(crate) mod cram;
 pub(crate) mod delete;
 pub(crate) mod from;
@@ -15,6 +16,7 @@ pub(crate) mod llookup;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
 pub(crate) mod notify;
+pub(crate) mod notify_all;
 pub(crate) mod notify_fetch;
 pub(crate) mod notify_list;
 pub(crate) mod notify_remove;
