@@ -155,3 +155,31 @@ async fn the_log_survives_a_restart_and_goes_on_from_where_it_was() {
     assert_eq!(ids(&page), [2, 3]);
     assert_eq!(keys(&page), ["b@alice", "a@alice"]);
 }
+
+#[tokio::test]
+async fn a_page_reads_what_is_on_it_however_many_keys_there_are() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    for n in 0..600 {
+        owner.data(&format!("update:key{n}.wavi@alice {n}")).await;
+    }
+    for (command, entries) in [
+        ("sync:from:-1:limit:25", 25),
+        ("sync:from:590:limit:25", 9),
+        ("sync:from:599:limit:25", 0),
+        ("sync:from:-1:limit:25:nothing", 0),
+        ("sync:from:-1:limit:25:key5[0-9][0-9]", 25),
+    ] {
+        let before = lab.disk().calls();
+        let page = owner.json(command).await;
+        assert_eq!(page.as_array().unwrap().len(), entries, "{command}");
+        let calls = lab.disk().calls() - before;
+        assert!(calls <= entries as u64 + 1, "{command}: {calls} calls of the disk");
+    }
+    for command in ["stats:3", "stats:3:key0\\.", "stats:15", "stats:3:nothing"] {
+        let before = lab.disk().calls();
+        owner.json(command).await;
+        assert_eq!(lab.disk().calls(), before, "{command}: the index says it all");
+    }
+}
