@@ -21,6 +21,8 @@ pub(crate) struct Draft<'a> {
     /// The waiting notifications as they are without this commit.
     pub(crate) queues: &'a Queues,
     counters: Counters,
+    /// The latest change of the key that was looked at last: most look before they write.
+    latest: Option<Entry>,
     batch: Batch,
     is_empty: bool,
     queued: Vec<Waiting>,
@@ -55,6 +57,7 @@ impl<'a> Draft<'a> {
             now,
             queues,
             counters,
+            latest: None,
             batch: Batch::new(),
             is_empty: true,
             queued: Vec::new(),
@@ -71,8 +74,10 @@ impl<'a> Draft<'a> {
 
     /// The stored key, unless its time is over: then it is as good as gone.
     pub(crate) fn existing(&mut self, key: &AtKey) -> Result<Option<Record>, Refusal> {
-        let now = self.now;
-        Ok(self.view.record(key.as_str())?.filter(|record| !record.metadata.is_expired(now)))
+        let (now, name) = (self.now, key.as_str());
+        let record = self.view.record(name)?;
+        self.latest = record.as_ref().and_then(|record| Entry::of(name, record));
+        Ok(record.filter(|record| !record.metadata.is_expired(now)))
     }
 
     /// The metadata after a client's update of what was there before.
@@ -204,7 +209,11 @@ impl<'a> Draft<'a> {
         if !is_committed(key) {
             return Ok(CommitId(None));
         }
-        if let Some(old) = commit_log::latest(&mut self.view, name)? {
+        let latest = match self.latest.take().filter(|latest| latest.name == name) {
+            Some(latest) => Some(latest),
+            None => commit_log::latest(&mut self.view, name)?,
+        };
+        if let Some(old) = latest {
             self.change().delete(&old.key());
             if old.change.is_none() {
                 self.change().delete(&Table::Deleted.key(name.as_bytes()));

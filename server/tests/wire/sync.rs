@@ -183,3 +183,32 @@ async fn a_page_reads_what_is_on_it_however_many_keys_there_are() {
         assert_eq!(lab.disk().calls(), before, "{command}: the index says it all");
     }
 }
+
+#[tokio::test]
+async fn an_update_reads_the_key_once_and_the_log_stays_right() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    owner.data("update:x@alice 1").await;
+    owner.data("update:x@alice 2").await;
+    let mut calls = Vec::new();
+    for command in ["update:new@alice 1", "update:x@alice 3", "delete:new@alice", "delete:x@alice"]
+    {
+        let before = lab.disk().calls();
+        owner.data(command).await;
+        calls.push(lab.disk().calls() - before);
+    }
+    assert_eq!(calls[1..], [calls[0] + 1; 3], "one read more than a new key needs");
+    owner.data("update:x@alice 3").await;
+    for command in
+        ["delete:x@alice", "delete:x@alice", "update:x@alice 4", "update:meta:x@alice:ttl:9"]
+    {
+        owner.data(command).await;
+        let all = page(&mut owner, -1, 25, "").await;
+        assert_eq!(keys(&all), ["new@alice", "x@alice"], "{command}");
+    }
+    lab.clock.advance(20);
+    owner.data("update:x@alice 5").await;
+    let all = page(&mut owner, -1, 25, "").await;
+    assert_eq!((all.len(), &all[1]["value"]), (2, &json!("5")), "an expired one is replaced");
+}
