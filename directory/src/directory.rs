@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use atlas::Atlas;
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use crate::apply::{self, Position, Refusal};
 use crate::limits::{self, READY_WAIT};
 use crate::metrics::Counts;
-use crate::snapshot_file::{self, SnapshotFileError};
+use crate::snapshot_file::{self, Head, SnapshotFileError};
 use crate::table::Table;
 
 /// One replica of the directory.
@@ -85,7 +86,7 @@ impl Directory {
             clock,
         };
         match snapshot_file::load(&directory.file) {
-            Ok(Some((snapshot, confirmed))) => directory.replace(&snapshot, confirmed),
+            Ok(Some((head, atlas))) => directory.start_from(&head, atlas),
             Ok(None) => {}
             Err(e @ SnapshotFileError::Io(_)) => return Err(e),
             Err(e) => {
@@ -183,33 +184,46 @@ impl Directory {
         let known = *self.position.borrow();
         let table = self.table.load();
         apply::admit(known, |name| table.epoch_of(name), snapshot)?;
-        self.replace(snapshot, self.clock.now());
+        let table = Table::of(&snapshot.entries).map_err(|_| Refusal::TooLarge)?;
+        let position = Position { feed: snapshot.feed, number: snapshot.number };
+        self.replace(table, position, self.clock.now());
         self.is_synced.send_replace(true);
         Ok(())
     }
 
-    /// Writes the snapshot file and tells up to which change it goes. Blocks.
+    /// Merges what changed into the atlas, writes the snapshot file, and tells up to which change
+    /// it goes. Blocks; lookups go on, and so do changes but for the moment of a copy.
     pub(crate) fn save(&self) -> Result<Option<u64>, SnapshotFileError> {
-        let (snapshot, confirmed) = {
+        let (table, recent, at, confirmed) = {
             let _writing = self.writing.blocking_lock();
             let Some(at) = *self.position.borrow() else { return Ok(None) };
-            let entries = self.table.load().entries();
-            let confirmed = Timestamp(self.confirmed.load(Ordering::Relaxed));
-            (Snapshot { feed: at.feed, number: at.number, entries }, confirmed)
+            let table = self.table.load_full();
+            let recent = table.recent();
+            (table, recent, at, Timestamp(self.confirmed.load(Ordering::Relaxed)))
         };
-        snapshot_file::save(&self.file, &snapshot, confirmed)?;
-        Ok(Some(snapshot.number))
+        let atlas = table.merge(recent)?;
+        let head = Head {
+            feed: at.feed,
+            number: at.number,
+            confirmed,
+            entries: atlas.len() as u64,
+            segments: atlas.segments().len() as u64,
+        };
+        snapshot_file::save(&self.file, &head, &atlas)?;
+        Ok(Some(at.number))
     }
 
-    fn replace(&self, snapshot: &Snapshot, confirmed: Timestamp) {
-        let table = Table::default();
-        for entry in &snapshot.entries {
-            table.insert(entry.identity.clone(), &entry.address, entry.epoch);
-        }
+    /// Takes over what a snapshot file says.
+    fn start_from(&self, head: &Head, atlas: Atlas) {
+        let position = Position { feed: head.feed, number: head.number };
+        self.replace(Table::new(atlas), position, head.confirmed);
+    }
+
+    fn replace(&self, table: Table, position: Position, confirmed: Timestamp) {
         self.table.store(Arc::new(table));
-        self.counts.newest.set(snapshot.number);
+        self.counts.newest.set(position.number);
         self.confirm(confirmed);
-        self.moved_to(Position { feed: snapshot.feed, number: snapshot.number });
+        self.moved_to(position);
     }
 
     fn moved_to(&self, position: Position) {
