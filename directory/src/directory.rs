@@ -1,7 +1,7 @@
 //! The directory as a whole: what it knows, and how that changes.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -64,27 +64,28 @@ impl Directory {
         Self::open_with(snapshot_file, limits::ACCEPT, Arc::new(SystemClock))
     }
 
-    /// The same with other limits and another clock.
+    /// Starts from a snapshot file that is all there will be: no feed has to confirm it.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// [`SnapshotFileError`] if it is missing or not whole.
+    pub fn open_alone(file: &Path) -> Result<Arc<Self>, SnapshotFileError> {
+        let (head, atlas) = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
+        let directory = Self::new(file.to_owned(), limits::ACCEPT, Arc::new(SystemClock));
+        directory.start_from(&head, atlas);
+        directory.is_synced.send_replace(true);
+        Ok(Arc::new(directory))
+    }
+
+    /// As [`open`](Self::open), with other limits and another clock.
+    ///
+    /// # Errors
+    /// The same.
     pub fn open_with(
         snapshot_file: PathBuf,
         limits: AcceptLimits,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SnapshotFileError> {
-        let directory = Self {
-            file: snapshot_file,
-            table: ArcSwap::default(),
-            position: watch::Sender::new(None),
-            is_synced: watch::Sender::new(false),
-            opened: Instant::now(),
-            confirmed: AtomicI64::new(i64::MIN),
-            writing: Mutex::new(()),
-            gate: Gate::new(limits),
-            counts: Counts::default(),
-            clock,
-        };
+        let directory = Self::new(snapshot_file, limits, clock);
         match snapshot_file::load(&directory.file) {
             Ok(Some((head, atlas))) => directory.start_from(&head, atlas),
             Ok(None) => {}
@@ -95,6 +96,21 @@ impl Directory {
             }
         }
         Ok(Arc::new(directory))
+    }
+
+    fn new(file: PathBuf, limits: AcceptLimits, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            file,
+            table: ArcSwap::default(),
+            position: watch::Sender::new(None),
+            is_synced: watch::Sender::new(false),
+            opened: Instant::now(),
+            confirmed: AtomicI64::new(i64::MIN),
+            writing: Mutex::new(()),
+            gate: Gate::new(limits),
+            counts: Counts::default(),
+            clock,
+        }
     }
 
     /// Where this identity is. Before the directory is ready it knows nobody: ask
@@ -202,13 +218,7 @@ impl Directory {
             (table, recent, at, Timestamp(self.confirmed.load(Ordering::Relaxed)))
         };
         let atlas = table.merge(recent)?;
-        let head = Head {
-            feed: at.feed,
-            number: at.number,
-            confirmed,
-            entries: atlas.len() as u64,
-            segments: atlas.segments().len() as u64,
-        };
+        let head = Head::of(&atlas, at.feed, at.number, confirmed);
         snapshot_file::save(&self.file, &head, &atlas)?;
         Ok(Some(at.number))
     }

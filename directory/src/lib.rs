@@ -26,7 +26,8 @@ pub mod limits;
 mod metrics;
 mod serve;
 mod session;
-mod snapshot_file;
+pub mod snapshot_file;
+mod survey;
 mod table;
 
 pub use apply::Refusal;
@@ -34,3 +35,4 @@ pub use directory::{Directory, Status};
 pub use feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
 pub use https_feed::HttpsFeed;
 pub use snapshot_file::SnapshotFileError;
+pub use survey::{Survey, SurveyError};

@@ -26,13 +26,16 @@ pub enum SnapshotFileError {
     /// The system refuses.
     #[error("the snapshot file cannot be read or written")]
     Io(#[from] io::Error),
+    /// There is no file.
+    #[error("there is no snapshot file")]
+    Missing,
     /// The first line is not ours.
     #[error("the snapshot file has another format or version")]
     Format,
     /// A part is not what it should be.
     #[error("the snapshot file is damaged: {0}")]
     Damaged(&'static str),
-    /// The atlas in memory is damaged, and is not written.
+    /// What is in memory is damaged, and is not written.
     #[error("what this directory knows cannot be packed")]
     Atlas(#[from] atlas::MergeError),
 }
@@ -40,20 +43,33 @@ pub enum SnapshotFileError {
 /// What a file says of its atlas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Head {
-    pub(crate) feed: FeedId,
+pub struct Head {
+    /// The feed that it comes from.
+    pub feed: FeedId,
     /// The last change that the atlas contains.
-    pub(crate) number: u64,
+    pub number: u64,
     /// When the registrar last confirmed this knowledge.
-    pub(crate) confirmed: Timestamp,
+    pub confirmed: Timestamp,
     /// Names in the atlas.
-    pub(crate) entries: u64,
+    pub entries: u64,
     /// Its segments.
-    pub(crate) segments: u64,
+    pub segments: u64,
 }
 
-/// Writes the file. The counts in `head` are the atlas's.
-pub(crate) fn save(file: &Path, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileError> {
+impl Head {
+    /// The head of this atlas.
+    #[must_use]
+    pub fn of(atlas: &Atlas, feed: FeedId, number: u64, confirmed: Timestamp) -> Self {
+        let (entries, segments) = (atlas.len() as u64, atlas.segments().len() as u64);
+        Self { feed, number, confirmed, entries, segments }
+    }
+}
+
+/// Writes the file, whole or not at all.
+///
+/// # Errors
+/// [`SnapshotFileError::Io`].
+pub fn save(file: &Path, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileError> {
     let draft = file.with_extension("new");
     let mut target = BufWriter::new(File::create(&draft)?);
     write(&mut target, head, atlas)?;
@@ -64,7 +80,10 @@ pub(crate) fn save(file: &Path, head: &Head, atlas: &Atlas) -> Result<(), Snapsh
 }
 
 /// Reads the file; none if there is none.
-pub(crate) fn load(file: &Path) -> Result<Option<(Head, Atlas)>, SnapshotFileError> {
+///
+/// # Errors
+/// [`SnapshotFileError`] says what is wrong with it.
+pub fn load(file: &Path) -> Result<Option<(Head, Atlas)>, SnapshotFileError> {
     let source = match File::open(file) {
         Ok(source) => source,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -197,8 +216,8 @@ mod tests {
         };
         let entries = [entry("alice", "localhost:25000"), entry("bob🛠", "other.example:1")];
         let feed = FeedId::from_bytes([7; 16]);
-        let head = Head { feed, number, confirmed: Timestamp(5), entries: 2, segments: 1 };
-        (head, Table::of(&entries).unwrap().atlas())
+        let atlas = Table::of(&entries).unwrap().atlas();
+        (Head::of(&atlas, feed, number, Timestamp(5)), atlas)
     }
 
     fn rows(atlas: &Atlas) -> Vec<(Vec<u8>, Address)> {
