@@ -120,6 +120,11 @@ impl Directory {
         self.table.load().lookup(name)
     }
 
+    /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
+    pub(crate) fn answer(&self, name: &AtSign, out: &mut Vec<u8>) -> bool {
+        self.table.load().answer(name, out)
+    }
+
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use atlas::{Atlas, MergeError, PackError, Packer, Patch, Place};
 use dashmap::DashMap;
 use protocol::control::feed::{Change, Entry};
+use protocol::directory::put_found;
 use protocol::{Address, AtSign, Epoch, HostName};
 
 /// Where everybody is. Writing is the feed's alone.
@@ -70,6 +71,11 @@ impl Table {
     /// Where this identity is.
     pub(crate) fn lookup(&self, name: &AtSign) -> Option<Address> {
         self.find(name, |place| place.address())
+    }
+
+    /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
+    pub(crate) fn answer(&self, name: &AtSign, out: &mut Vec<u8>) -> bool {
+        self.find(name, |place| put_found(out, place.host, place.port)).is_some()
     }
 
     /// Under which epoch it is there.
