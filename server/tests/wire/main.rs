@@ -3,12 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod authentication;
+mod batch;
 mod client;
+mod config;
 mod framing;
+mod gaps;
 mod keys;
 mod lab;
 mod notifications;
+mod notify_all;
 mod peer;
+mod refresh;
 mod restart;
 mod sharing;
+mod statements;
+mod stats;
+mod sync;
 mod tap;
