@@ -42,5 +42,6 @@ mod view;
 mod world;
 
 pub use limits::Limits;
+pub use notify::reminder::Remind;
 pub use server::{Server, ServerError};
 pub use world::{PROTOCOL_VERSION, World};

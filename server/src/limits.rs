@@ -33,7 +33,8 @@ pub struct Limits {
     pub monitor_queue_max: usize,
     /// Between two stats notifications to a monitor.
     pub stats_interval: Duration,
-    /// Pause after the first failed delivery to a receiver; it doubles with each further one…
+    /// Shortest pause after a delivery that failed; otherwise it is as long as the notification has
+    /// waited, so that pauses double…
     pub retry_pause_first: Duration,
     /// …up to this.
     pub retry_pause_max: Duration,
@@ -57,7 +58,7 @@ impl Default for Limits {
             monitor_queue_max: 256,
             stats_interval: Duration::from_secs(15),
             retry_pause_first: Duration::from_secs(1),
-            retry_pause_max: Duration::from_secs(60),
+            retry_pause_max: Duration::from_secs(120),
         }
     }
 }

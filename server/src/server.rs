@@ -16,6 +16,7 @@ use crate::expiry;
 use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
 use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
+use crate::notify::reminder::{Remind, Reminder};
 use crate::outbound::{Pool, Proofs};
 use crate::refusal::Refusal;
 use crate::roster::Roster;
@@ -34,6 +35,7 @@ pub struct Server {
     proofs: Proofs,
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
+    reminder: Reminder,
     tasks: Drain,
     opened: Instant,
 }
@@ -65,6 +67,20 @@ impl Server {
         store: Store,
         world: Arc<World>,
     ) -> Result<Arc<Self>, ServerError> {
+        Self::open_hosted(identity, store, world, None)
+    }
+
+    /// The same for a host that wants to know that something waits to be delivered, before the first
+    /// who had it wait is answered.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`] if the store cannot be read.
+    pub fn open_hosted(
+        identity: AtSign,
+        store: Store,
+        world: Arc<World>,
+        remind: Option<Remind>,
+    ) -> Result<Arc<Self>, ServerError> {
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
         let server = Arc::new(Self {
@@ -77,6 +93,7 @@ impl Server {
             proofs: Proofs::default(),
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
+            reminder: Reminder::new(remind),
             tasks: Drain::new(),
             opened: Instant::now(),
         });
@@ -97,6 +114,19 @@ impl Server {
         self.roster.is_empty()
             && self.tasks.running() == 0
             && (self.waiting() == 0 || self.is_stopped())
+    }
+
+    /// Whether nobody is connected and nothing is being done, so that it may be shut for the time
+    /// being: what waits to be delivered waits for its [`next_try`](Self::next_try).
+    #[must_use]
+    pub fn may_nap(&self) -> bool {
+        self.is_idle() || (self.roster.is_empty() && self.next_try().is_some())
+    }
+
+    /// When a delivery that failed is tried again; none while one is tried, or nothing waits.
+    #[must_use]
+    pub fn next_try(&self) -> Option<Instant> {
+        self.ledger.queues(|queues| queues.next_try())
     }
 
     /// How many notifications wait to be delivered to others.
@@ -190,7 +220,11 @@ impl Server {
         &self,
         decide: impl FnOnce(&mut Draft<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.ledger.write(&self.identity, self.now(), decide).await
+        let result = self.ledger.write(&self.identity, self.now(), decide).await?;
+        if self.waiting() > 0 {
+            self.reminder.tell().await?;
+        }
+        Ok(result)
     }
 
     /// After a commit: monitors learn of it, and what it queued is delivered.

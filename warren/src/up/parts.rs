@@ -113,7 +113,14 @@ impl Parts {
             Limits::default(),
         ));
         let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after) };
-        let cell = Cell::start(config, ground.volumes, world, tls.server.clone(), drain.clone());
+        let cell = Cell::start(
+            config,
+            ground.volumes,
+            ground.waiting,
+            world,
+            tls.server.clone(),
+            drain.clone(),
+        );
         let backend = Arc::new(CellBackend(cell.clone()));
         let router = Arc::new(Router::start(args.listen, backend).map_err(|e| failed(&e))?);
         let swarm = Arc::new(OneCell { cell: cell.clone(), router: Arc::clone(&router), dialer });
