@@ -95,7 +95,8 @@ fn tls(args: &UpArgs, dir: &DataDir) -> Result<Tls, Failure> {
             (material, absolute(authority.pem_file()))
         }
     };
-    let roots = TrustRoots::from_pem_file(&ca_file).map_err(usage)?;
+    let files = std::iter::once(&ca_file).chain(&args.trust).map(PathBuf::as_path);
+    let roots = TrustRoots::from_pem_files(files).map_err(usage)?;
     Ok(Tls {
         server: ServerTls::new(&material).map_err(usage)?,
         client: ClientTls::new(&roots, Some(&material)).map_err(usage)?,
