@@ -61,6 +61,11 @@ impl Ledger {
         Ok(Self { store, state, arrivals, is_stopped: AtomicBool::new(false) })
     }
 
+    /// How many entries the store has.
+    pub(crate) fn len(&self) -> usize {
+        self.store.len()
+    }
+
     /// Whether the store takes no more writes.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)

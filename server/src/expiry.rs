@@ -13,6 +13,7 @@ use crate::limits::SWEEP_BATCH_MAX;
 use crate::records::Table;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 
 /// Looks after a server while there are connections.
 pub(crate) async fn keep(server: Arc<Server>) {
@@ -38,7 +39,7 @@ pub(crate) async fn keep(server: Arc<Server>) {
 /// Removes what is over, some at a time so that the lock is never held for long.
 async fn sweep(server: &Arc<Server>) -> Result<(), Refusal> {
     let now = server.now();
-    let spans = server.ledger().read(|view| view.spans(b"")).await?;
+    let spans = server.survey(Standing::Owner, |view| view.spans(b"")).await?;
     let expired: Vec<_> = spans.into_iter().filter(|(_, span)| span.is_expired(now)).collect();
     for some in expired.chunks(SWEEP_BATCH_MAX) {
         server

@@ -1,6 +1,7 @@
 //! One personal server while it is awake.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::drain::Drain;
@@ -14,12 +15,14 @@ use crate::commit::Ledger;
 use crate::draft::Draft;
 use crate::expiry;
 use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
+use crate::memory::Memory;
 use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
 use crate::notify::reminder::{Remind, Reminder};
 use crate::outbound::{Pool, Proofs};
 use crate::refusal::Refusal;
 use crate::roster::Roster;
+use crate::share::Shares;
 use crate::signing::SigningPair;
 use crate::world::World;
 
@@ -36,9 +39,15 @@ pub struct Server {
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
     reminder: Reminder,
+    number: usize,
+    shares: Shares,
+    memory: Arc<Memory>,
     tasks: Drain,
     opened: Instant,
 }
+
+/// Servers that were opened so far.
+static OPENED: AtomicUsize = AtomicUsize::new(0);
 
 /// Why a server does not open.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +92,7 @@ impl Server {
     ) -> Result<Arc<Self>, ServerError> {
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
+        let memory = Memory::of_one(world.limits.memory_max, &world.memory);
         let server = Arc::new(Self {
             identity,
             world,
@@ -94,6 +104,9 @@ impl Server {
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             reminder: Reminder::new(remind),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
+            shares: Shares::new(),
+            memory,
             tasks: Drain::new(),
             opened: Instant::now(),
         });
@@ -166,6 +179,20 @@ impl Server {
         &self.world
     }
 
+    /// Tells it from all others of the process.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// What its callers can make it hold.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.world.clock.now()
     }
@@ -235,7 +262,8 @@ impl Server {
 
     /// After a commit: monitors are told of what came until now.
     pub(crate) fn announce(&self, until: Timestamp) {
-        self.ledger.announce(until, |notification| self.monitors.publish(notification));
+        self.ledger
+            .announce(until, |notification| self.monitors.publish(notification, &self.memory));
     }
 
     /// Starts a delivery for each receiver that has none.
