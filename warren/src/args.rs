@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
@@ -48,7 +49,9 @@ pub enum Command {
 Examples:
   warren up
   warren up --data-dir /srv/warren --listen 0.0.0.0 --hostname warren.example.org
-  warren up --identity @alice --identity @bob")]
+  warren up --identity @alice --identity @bob
+  warren up --peer-directory root.atsign.org:64
+  warren up --peer-directory host2.lan:6464 --trust host2-ca.pem --dial-to 192.168.1.0/24")]
 pub struct UpArgs {
     #[command(flatten)]
     pub data_dir: DataDirArg,
@@ -90,6 +93,18 @@ pub struct UpArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub tls_ca: Option<PathBuf>,
+    /// Further authorities to trust (PEM), such as the ca.pem of another warren (repeatable)
+    #[arg(long, value_name = "FILE", env = "WARREN_TRUST", value_delimiter = ',')]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub trust: Vec<PathBuf>,
+    /// Directory to ask for identities that are not here, such as root.atsign.org:64 (repeatable)
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_PEER_DIRECTORY", value_delimiter = ',')]
+    pub peer_directory: Vec<Address>,
+    /// Place that servers here may call although it is not public: an address, a network, or a
+    /// host name, and a port or a range of ports if not all are meant (repeatable). Without it they
+    /// call public addresses, and one another
+    #[arg(long, value_name = "WHERE[:PORTS]", env = "WARREN_DIAL_TO", value_delimiter = ',')]
+    pub dial_to: Vec<DialTarget>,
     /// Master key, kept outside the data directory (made if absent)
     #[arg(long, value_name = "FILE", env = "WARREN_MASTER_KEY_FILE")]
     #[arg(value_hint = ValueHint::FilePath)]
