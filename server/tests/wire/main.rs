@@ -4,11 +4,13 @@
 
 mod authentication;
 mod client;
+mod clients;
 mod framing;
 mod keys;
 mod lab;
 mod notifications;
 mod peer;
 mod restart;
+mod sdk;
 mod sharing;
 mod tap;
