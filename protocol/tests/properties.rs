@@ -16,7 +16,7 @@ use protocol::{
     Address, AtKey, AtSign, Entity, ErrorCode, HostName, Metadata, MetadataPatch, Timestamp,
 };
 
-const VERBS: [Verb; 19] = [
+const VERBS: [Verb; 22] = [
     Verb::From,
     Verb::Cram,
     Verb::Pkam,
@@ -36,6 +36,9 @@ const VERBS: [Verb; 19] = [
     Verb::Monitor,
     Verb::Info,
     Verb::Noop,
+    Verb::Enroll,
+    Verb::Otp,
+    Verb::Keys,
 ];
 
 /// Lines made of the words that the parsers look for, which random bytes hardly ever hit.
@@ -62,6 +65,22 @@ fn wordy_line() -> impl Strategy<Value = String> {
         "info",
         "brief",
         "noop",
+        "enroll",
+        "request",
+        "approve",
+        "force",
+        "{\"enrollmentId\":\"1\"}",
+        "{\"appName\":\"a\",\"deviceName\":\"d\",\"apkamPublicKey\":\"k\"}",
+        "otp",
+        "get",
+        "put",
+        "abc123",
+        "keys",
+        "namespace",
+        "appName",
+        "deviceName",
+        "keyName",
+        "self",
         "public",
         "cached",
         "private",

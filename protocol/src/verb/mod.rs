@@ -5,10 +5,12 @@
 
 mod cram;
 mod delete;
+mod enroll;
 mod error;
 mod from;
 mod grammar;
 mod info;
+mod keys;
 mod llookup;
 mod lookup;
 mod monitor;
@@ -16,6 +18,7 @@ mod noop;
 mod notify;
 mod notify_id;
 mod notify_list;
+mod otp;
 mod pkam;
 mod plookup;
 mod scan;
@@ -25,13 +28,16 @@ mod update_json;
 mod update_meta;
 
 pub use delete::Delete;
+pub use enroll::{Decision, DefaultKeys, Enroll, EnrollRequest};
 pub use error::VerbError;
 pub use from::From;
+pub use keys::{Keys, KeysPut, Visibility};
 pub use llookup::Llookup;
 pub use lookup::Lookup;
 pub use monitor::Monitor;
 pub use notify::{Message, MessageType, Notify, Operation, Priority, Strategy, Target};
 pub use notify_list::NotifyList;
+pub use otp::Otp;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
 pub use scan::Scan;
@@ -79,6 +85,12 @@ pub enum Verb {
     Info,
     /// `noop:`
     Noop,
+    /// `enroll:`
+    Enroll,
+    /// `otp:`
+    Otp,
+    /// `keys:`
+    Keys,
 }
 
 /// A command whose syntax is right.
@@ -140,6 +152,12 @@ pub enum Command {
         /// How long, at most [`crate::limits::NOOP_MILLIS_MAX`].
         millis: u64,
     },
+    /// Asks for rights, or decides who has them.
+    Enroll(Enroll),
+    /// Makes passcodes.
+    Otp(Otp),
+    /// Keeps key material.
+    Keys(Keys),
 }
 
 /// What a lookup asks for.
@@ -174,7 +192,9 @@ impl Verb {
             | Self::NotifyStatus
             | Self::NotifyFetch
             | Self::NotifyRemove
-            | Self::Monitor => true,
+            | Self::Monitor
+            | Self::Otp
+            | Self::Keys => true,
             Self::From
             | Self::Cram
             | Self::Pkam
@@ -184,7 +204,8 @@ impl Verb {
             | Self::Notify
             | Self::NotifyList
             | Self::Info
-            | Self::Noop => false,
+            | Self::Noop
+            | Self::Enroll => false,
         }
     }
 }
@@ -221,6 +242,9 @@ impl Command {
             Verb::Monitor => Monitor::parse(line).map(Self::Monitor),
             Verb::Info => Ok(Self::Info { brief: info::is_brief(args) }),
             Verb::Noop => noop::parse(args).map(|millis| Self::Noop { millis }),
+            Verb::Enroll => Enroll::parse(args).map(Self::Enroll),
+            Verb::Otp => Otp::parse(args).map(Self::Otp),
+            Verb::Keys => Keys::parse(args).map(Self::Keys),
         }
     }
 }
