@@ -1,6 +1,7 @@
 //! The loop of one connection: a line in, an answer out, strictly one at a time and in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::CertificateDer;
 use net::drain::Drain;
@@ -8,6 +9,7 @@ use net::handshake::{ServerStream, peer_certificates};
 use net::line_conn::{LineConn, ReadEnd};
 use protocol::limits::COMMAND_BYTES_MAX;
 use protocol::response::{Fault, INBOUND_LIMIT, Prompt, encode_answer, encode_fault};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::inlet::{Inlet, is_too_long};
@@ -31,6 +33,8 @@ struct Ended;
 struct Connection {
     conn: LineConn<Inlet<ServerStream>>,
     monitor: Option<Subscription>,
+    /// It ends then, whatever comes.
+    ends: Option<Instant>,
 }
 
 /// Why a connection that waits goes on.
@@ -49,9 +53,11 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + 'static {
         let span = tracing::debug_span!("connection", identity = %self.identity());
         let ticket = self.roster().enter(&self.world().limits);
-        let session = Session::new(Caller::new(kept_certificates(peer_certificates(&stream))));
+        let address = stream.get_ref().0.peer_addr().ok().map(|address| address.ip());
+        let certificates = kept_certificates(peer_certificates(&stream));
+        let session = Session::new(Caller::new(certificates, address));
         let conn = LineConn::new(Inlet::new(stream), COMMAND_BYTES_MAX);
-        let mut connection = Connection { conn, monitor: None };
+        let mut connection = Connection { conn, monitor: None, ends: None };
         // All that is large is made before the task begins, so that the task holds it once.
         let serving = async move {
             // Whichever way it ends, there is nobody left to tell.
@@ -94,11 +100,23 @@ impl Connection {
                     session = next;
                     drop(line);
                     ticket.set_trusted(session.is_trusted());
+                    ticket.set_enrolment(session.enrolment());
+                    if let Ok(Reply::Revoked { id, linger, .. }) = &outcome {
+                        ticket.dismiss_others(id);
+                        self.ends = linger.map(|linger| Instant::now() + linger);
+                    }
+                    if let Err(Refusal { delay, .. }) = &outcome {
+                        self.pause(server, ticket, drain, *delay).await?;
+                    }
                     self.answer(server, &session, outcome).await?;
                 }
                 Wake::Line(Err(end)) if is_overflow(&end) => {
                     let refusal = Refusal { closes: true, ..Fault::command_too_long().into() };
                     return self.answer(server, &session, Err(refusal)).await;
+                }
+                Wake::Event(_) if session.is_over(server.now()) => {
+                    let over = session.over();
+                    return self.answer(server, &session, Err(over)).await;
                 }
                 Wake::Event(event) => self.tell(server, event).await?,
                 Wake::Line(Err(_)) | Wake::End => return Err(Ended),
@@ -114,8 +132,28 @@ impl Connection {
             () = drain.draining() => Wake::End,
             () = server.ending() => Wake::End,
             () = ticket.dismissed() => Wake::End,
+            () = reached(self.ends) => Wake::End,
             line = self.conn.read_line(Some(patience)) => Wake::Line(line),
             event = next_event(self.monitor.as_mut()) => Wake::Event(event),
+        }
+    }
+
+    /// Makes the client wait for its answer, unless the connection ends meanwhile.
+    async fn pause(
+        &self,
+        server: &Server,
+        ticket: &Ticket,
+        drain: &Drain,
+        delay: Duration,
+    ) -> Result<(), Ended> {
+        if delay.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(delay) => Ok(()),
+            () = drain.draining() => Err(Ended),
+            () = server.ending() => Err(Ended),
+            () = ticket.dismissed() => Err(Ended),
         }
     }
 
@@ -127,11 +165,12 @@ impl Connection {
         outcome: Result<Reply, Refusal>,
     ) -> Result<(), Ended> {
         self.conn.get_ref().set_trusted(session.is_trusted());
-        if !session.is_owner() {
-            self.monitor = None;
-        }
+        // Who has proved to be another has no monitor any more.
+        let is_same =
+            |monitor: &Subscription| session.is_owner() && monitor.is_of(session.enrolment());
+        self.monitor = self.monitor.take().filter(is_same);
         match outcome {
-            Ok(Reply::Answer(answer)) => {
+            Ok(Reply::Answer(answer) | Reply::Revoked { answer, .. }) => {
                 let prompt = self.prompt(server, session, false);
                 let bytes = encode_answer(&answer, prompt);
                 drop(answer);
@@ -141,7 +180,7 @@ impl Connection {
                 self.monitor = Some(subscription);
                 self.replay(server, &backlog).await
             }
-            Err(Refusal { fault, closes }) => {
+            Err(Refusal { fault, closes, .. }) => {
                 let prompt = self.prompt(server, session, true);
                 let shape = session.error_shape();
                 self.write(&encode_fault(&fault, session.is_owner(), shape, prompt)).await?;
@@ -194,6 +233,13 @@ fn is_overflow(end: &ReadEnd) -> bool {
         ReadEnd::TooLong => true,
         ReadEnd::Io(error) => is_too_long(error),
         ReadEnd::Closed | ReadEnd::Exit | ReadEnd::Idle | ReadEnd::Slow => false,
+    }
+}
+
+async fn reached(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
     }
 }
 

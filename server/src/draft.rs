@@ -5,6 +5,7 @@ use protocol::{AtKey, AtSign, Metadata, MetadataPatch, Timestamp};
 use storage::{Batch, Store};
 
 use crate::commit::Counters;
+use crate::keys;
 use crate::notify::outbox::{Queues, Waiting};
 use crate::records::{self, Change, NEXT_COMMIT, Record, Span, Table};
 use crate::refusal::Refusal;
@@ -205,7 +206,7 @@ fn is_committed(key: &AtKey) -> bool {
     let name = key.as_str();
     let is_inner = ["private:", "privatekey:", "local:"].iter().any(|p| name.starts_with(p));
     let is_hidden = name.starts_with("public:_") && !name.starts_with("public:__");
-    !is_inner && !is_hidden
+    !is_inner && !is_hidden && !keys::is_managed(key.entity())
 }
 
 impl std::fmt::Display for CommitId {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use protocol::EnrollmentId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ struct Seats {
 struct Seat {
     is_trusted: AtomicBool,
     last_written: Mutex<Instant>,
+    /// The enrolment on which the connection stands.
+    enrolment: Mutex<Option<EnrollmentId>>,
     dismissed: Notify,
 }
 
@@ -53,6 +56,7 @@ impl Roster {
         let seat = Arc::new(Seat {
             is_trusted: AtomicBool::new(false),
             last_written: Mutex::new(Instant::now()),
+            enrolment: Mutex::default(),
             dismissed: Notify::new(),
         });
         let number = seats.next;
@@ -108,6 +112,14 @@ impl Seats {
 }
 
 impl Seat {
+    fn stands_on(&self, id: &EnrollmentId) -> bool {
+        self.enrolment().as_ref() == Some(id)
+    }
+
+    fn enrolment(&self) -> MutexGuard<'_, Option<EnrollmentId>> {
+        self.enrolment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn idle(&self) -> Duration {
         self.last_written.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
@@ -123,6 +135,23 @@ impl Ticket {
     /// Whether somebody has authenticated on the connection.
     pub(crate) fn set_trusted(&self, is_trusted: bool) {
         self.seat.is_trusted.store(is_trusted, Ordering::Relaxed);
+    }
+
+    /// On which enrolment the connection stands, if on any.
+    pub(crate) fn set_enrolment(&self, id: Option<&EnrollmentId>) {
+        let mut enrolment = self.seat.enrolment();
+        if enrolment.as_ref() != id {
+            *enrolment = id.cloned();
+        }
+    }
+
+    /// Has all other connections end that stand on this enrolment.
+    pub(crate) fn dismiss_others(&self, id: &EnrollmentId) {
+        for (number, seat) in &self.roster.seats().taken {
+            if *number != self.number && seat.stands_on(id) {
+                seat.dismissed.notify_one();
+            }
+        }
     }
 
     /// How long the connection may go on without an answer.

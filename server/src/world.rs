@@ -8,6 +8,7 @@ use net::lookup::DirectoryClient;
 use net::tls::TrustRoots;
 use tokio::sync::Semaphore;
 
+use crate::enrol::Guard;
 use crate::limits::{KEY_GENERATIONS_MAX, Limits};
 
 /// The version that clients are told, and on which some of them branch.
@@ -27,6 +28,8 @@ pub struct World {
     pub limits: Limits,
     /// Making a key pair takes a processor for a while: so many at the same time.
     pub(crate) key_generations: Semaphore,
+    /// How often strangers ask to be enrolled; it outlives each server's sleep.
+    pub(crate) guard: Guard,
 }
 
 impl World {
@@ -40,7 +43,8 @@ impl World {
         limits: Limits,
     ) -> Self {
         let key_generations = Semaphore::new(KEY_GENERATIONS_MAX);
-        Self { clock, directory, dialer, roots, limits, key_generations }
+        let guard = Guard::default();
+        Self { clock, directory, dialer, roots, limits, key_generations, guard }
     }
 }
 

@@ -42,7 +42,7 @@ impl Peer {
         (Session::Peer(self), answer.map(Into::into))
     }
 
-    async fn run(&self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
+    async fn run(&mut self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
         let (peer, now, ledger) = (&self.name, server.now(), server.ledger());
         match command {
             Command::Lookup(command) => {
@@ -57,9 +57,9 @@ impl Peer {
             }
             Command::Notify(command) => self.deliver(server, *command).await,
             Command::NotifyList(command) => {
-                ledger.read(|view| notify_list::run(view, &command, Some(peer), now)).await
+                ledger.read(|view| notify_list::as_peer(view, peer, &command, now)).await
             }
-            command => open::handle(server, command).await,
+            command => open::handle(server, &mut self.caller, command).await,
         }
     }
 

@@ -9,8 +9,10 @@ mod pattern;
 
 pub(crate) mod cram;
 pub(crate) mod delete;
+pub(crate) mod enroll;
 pub(crate) mod from;
 pub(crate) mod info;
+pub(crate) mod keys;
 pub(crate) mod llookup;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
@@ -19,6 +21,7 @@ pub(crate) mod notify_fetch;
 pub(crate) mod notify_list;
 pub(crate) mod notify_remove;
 pub(crate) mod notify_status;
+pub(crate) mod otp;
 pub(crate) mod pkam;
 pub(crate) mod plookup;
 pub(crate) mod scan;

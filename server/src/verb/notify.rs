@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::notify::kept;
 use crate::notify::outbox::Waiting;
 use crate::refusal::Refusal;
+use crate::rights::{Deed, Rights};
 
 /// What became of the owner's notification.
 pub(crate) struct Sent {
@@ -24,6 +25,7 @@ pub(crate) struct Sent {
 pub(crate) fn as_owner(
     draft: &mut Draft<'_>,
     limits: &Limits,
+    rights: &Rights,
     notify: &Notify,
 ) -> Result<Sent, Refusal> {
     notify.check_sender(draft.identity)?;
@@ -36,6 +38,7 @@ pub(crate) fn as_owner(
     };
     let notification = Notification::sent(notify, &envelope)
         .map_err(|error| Refusal::new(ErrorCode::InvalidKey, error.to_string()))?;
+    rights.check_notification(Deed::Notify, &notification)?;
     let is_own = notification.status == Status::Delivered;
     let is_known = if is_own {
         kept::has_come(&mut draft.view, &notification)?

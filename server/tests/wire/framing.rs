@@ -224,11 +224,8 @@ async fn rubbish_is_answered_as_an_invalid_command() {
     for rubbish in [
         "stats:3",
         "sync:from:-1:limit:5",
-        "enroll:list",
-        "otp:get",
         "batch:[]",
         "config:block:show",
-        "keys:get:self",
         "notify:all:@bob:x",
         "stream:init@bob x",
         "from",

@@ -4,6 +4,7 @@
 
 mod authentication;
 mod client;
+mod enrolment;
 mod framing;
 mod keys;
 mod lab;
