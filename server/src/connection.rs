@@ -102,13 +102,17 @@ impl Connection {
                     ticket.set_trusted(session.is_trusted());
                     ticket.set_enrolment(session.enrolment());
                     if let Ok(Reply::Revoked { id, linger, .. }) = &outcome {
-                        ticket.dismiss_others(id);
+                        ticket.revoke_others(id);
                         self.ends = linger.map(|linger| Instant::now() + linger);
                     }
                     if let Err(Refusal { delay, .. }) = &outcome {
                         self.pause(server, ticket, drain, *delay).await?;
                     }
-                    self.answer(server, &session, outcome).await?;
+                    tokio::select! {
+                        biased;
+                        () = ticket.revoked() => return Err(Ended),
+                        answered = self.answer(server, &session, outcome) => answered?,
+                    }
                 }
                 Wake::Line(Err(end)) if is_overflow(&end) => {
                     let refusal = Refusal { closes: true, ..Fault::command_too_long().into() };
@@ -118,7 +122,11 @@ impl Connection {
                     let over = session.over();
                     return self.answer(server, &session, Err(over)).await;
                 }
-                Wake::Event(event) => self.tell(server, event).await?,
+                Wake::Event(event) => tokio::select! {
+                    biased;
+                    () = ticket.revoked() => return Err(Ended),
+                    told = self.tell(server, event) => told?,
+                },
                 Wake::Line(Err(_)) | Wake::End => return Err(Ended),
             }
         }
@@ -131,6 +139,7 @@ impl Connection {
             biased;
             () = drain.draining() => Wake::End,
             () = server.ending() => Wake::End,
+            () = ticket.revoked() => Wake::End,
             () = ticket.dismissed() => Wake::End,
             () = reached(self.ends) => Wake::End,
             line = self.conn.read_line(Some(patience)) => Wake::Line(line),

@@ -35,6 +35,7 @@ struct Seat {
     last_written: Mutex<Instant>,
     /// The enrolment on which the connection stands.
     enrolment: Mutex<Option<EnrollmentId>>,
+    revoked: Notify,
     dismissed: Notify,
 }
 
@@ -57,6 +58,7 @@ impl Roster {
             is_trusted: AtomicBool::new(false),
             last_written: Mutex::new(Instant::now()),
             enrolment: Mutex::default(),
+            revoked: Notify::new(),
             dismissed: Notify::new(),
         });
         let number = seats.next;
@@ -146,10 +148,10 @@ impl Ticket {
     }
 
     /// Has all other connections end that stand on this enrolment.
-    pub(crate) fn dismiss_others(&self, id: &EnrollmentId) {
+    pub(crate) fn revoke_others(&self, id: &EnrollmentId) {
         for (number, seat) in &self.roster.seats().taken {
             if *number != self.number && seat.stands_on(id) {
-                seat.dismissed.notify_one();
+                seat.revoked.notify_one();
             }
         }
     }
@@ -159,6 +161,12 @@ impl Ticket {
         let is_trusted = self.seat.is_trusted.load(Ordering::Relaxed);
         let idle_max = if is_trusted { limits.trusted_idle_max } else { limits.open_idle_max };
         idle_max.saturating_sub(self.seat.idle())
+    }
+
+    /// Waits until the enrolment on which the connection stands is revoked. Safe to drop and call
+    /// again.
+    pub(crate) async fn revoked(&self) {
+        self.seat.revoked.notified().await;
     }
 
     /// Waits until the connection has to make room. Safe to drop and call again.

@@ -147,12 +147,12 @@ impl Owner {
     }
 
     async fn lookup(&self, server: &Arc<Server>, command: &Lookup) -> Result<Answer, Refusal> {
-        let name = format!("{}:{}{}", server.identity(), command.entity, command.owner);
-        self.rights.check(Deed::Lookup, &name)?;
-        let now = server.now();
+        let (rights, now) = (&self.rights, server.now());
         if command.owner == *server.identity() {
-            return server.ledger().read(|view| lookup::as_owner(view, command, now)).await;
+            return server.ledger().read(|v| lookup::as_owner(v, rights, command, now)).await;
         }
+        let name = format!("{}:{}{}", server.identity(), command.entity, command.owner);
+        rights.check(Deed::Lookup, &name)?;
         remote::lookup(server, command).await
     }
 

@@ -56,7 +56,7 @@ pub(crate) fn as_owner(
         let arrived = Some(kept::put_received(draft, notification)?);
         return Ok(Sent { id, arrived });
     }
-    send(draft, notification)?;
+    send(draft, rights, notification)?;
     Ok(Sent { id, arrived: None })
 }
 
@@ -80,7 +80,9 @@ pub(crate) fn of_change(
     let (metadata, value) = content.unzip();
     let notification = Notification::automatic(key, change, value.flatten(), metadata, &envelope);
     match notification {
-        Some(notification) if has_room(draft, limits)? => send(draft, notification),
+        Some(notification) if has_room(draft, limits)? => {
+            send(draft, &Rights::Everything, notification)
+        }
         Some(_) => {
             tracing::warn!("a change is not notified: too many notifications wait");
             Ok(())
@@ -93,10 +95,16 @@ fn has_room(draft: &mut Draft<'_>, limits: &Limits) -> Result<bool, Refusal> {
     Ok(draft.queues.len() < limits.outbox_max && kept::make_room(draft, limits)?)
 }
 
-fn send(draft: &mut Draft<'_>, notification: Notification) -> Result<(), Refusal> {
-    for old in draft.queues.superseded_by(&notification) {
-        draft.dequeue(&old)?;
-        if let Some(old) = kept::sent(&mut draft.view, &old.id)? {
+/// Takes back those that it supersedes, but none that the sender could not have removed.
+fn send(draft: &mut Draft<'_>, rights: &Rights, notification: Notification) -> Result<(), Refusal> {
+    for waiting in draft.queues.superseded_by(&notification) {
+        let old = kept::sent(&mut draft.view, &waiting.id)?;
+        let may = |old| rights.check_notification(Deed::RemoveNotification, old).is_ok();
+        if !old.as_ref().is_none_or(may) {
+            continue;
+        }
+        draft.dequeue(&waiting)?;
+        if let Some(old) = old {
             kept::put_sent(draft, &Notification { status: Status::Errored, ..old })?;
         }
     }

@@ -2,10 +2,12 @@
 //! tests begin with the numbers of the protocol's conformance checklist that they prove.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod attacks;
 mod authentication;
 mod client;
 mod enrolment;
 mod framing;
+mod grants;
 mod keys;
 mod lab;
 mod notifications;
