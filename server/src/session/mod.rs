@@ -11,6 +11,7 @@
 //! A command consumes the state and gives back the next. What each state can do is what its type
 //! can: only an [`Owner`] has a way to the store's keys that writes, only it and a [`Peer`] one to
 //! notifications, and neither can be made without the proof that [`crate::auth`] alone gives out.
+//! What an owner's connection may do beyond that are its [`Rights`](crate::rights::Rights).
 
 mod caller;
 mod challenged;
