@@ -6,6 +6,7 @@ use storage::{Batch, Store};
 
 use crate::commit::Counters;
 use crate::commit_log::{self, Entry};
+use crate::keys;
 use crate::notify::outbox::{Queues, Waiting};
 use crate::records::{
     self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, REFRESHED_DAY, Record, Span, Table,
@@ -233,7 +234,7 @@ fn is_committed(key: &AtKey) -> bool {
     let name = key.as_str();
     let is_inner = ["private:", "privatekey:", "local:"].iter().any(|p| name.starts_with(p));
     let is_hidden = name.starts_with("public:_") && !name.starts_with("public:__");
-    !is_inner && !is_hidden
+    !is_inner && !is_hidden && !keys::is_managed(key.entity())
 }
 
 impl std::fmt::Display for CommitId {
