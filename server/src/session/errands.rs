@@ -10,8 +10,10 @@ use super::owner::Owner;
 use crate::limits::BATCH_ANSWER_BYTES_MAX;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::stats::{self, Gauges};
 use crate::verb::{MaySee, notify_all, sees_everything};
+use crate::view::View;
 
 pub(super) async fn stats(server: &Arc<Server>, command: &Stats) -> Result<Answer, Refusal> {
     let gauges = Gauges {
@@ -21,7 +23,8 @@ pub(super) async fn stats(server: &Arc<Server>, command: &Stats) -> Result<Answe
         now: server.now(),
     };
     let may_see: MaySee<'_> = &sees_everything;
-    server.ledger().read(|view| stats::run(view, command, &gauges, may_see)).await
+    let tell = |view: &mut View<'_>| stats::run(view, command, &gauges, may_see);
+    server.survey(Standing::Owner, tell).await
 }
 
 /// Sends one notification to several, signed.

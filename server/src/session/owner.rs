@@ -80,7 +80,8 @@ impl Owner {
             Command::NotifyAll(command) => errands::notify_all(server, *command).await,
             Command::Stats(command) => errands::stats(server, &command).await,
             Command::SyncFrom(command) => {
-                ledger.read(|v| sync_from::run(v, &command, &sees_everything)).await
+                let page = |v: &mut View<'_>| sync_from::run(v, &command, &sees_everything);
+                server.survey(Standing::Owner, page).await
             }
             Command::Notify(command) => self.notify(server, &command).await,
             Command::NotifyStatus { id } => ledger.read(|v| notify_status::run(v, &id, now)).await,
