@@ -6,7 +6,7 @@
 //! look-up writes nothing: the counts are one small entry of the store, written now and then if they
 //! have changed, and when the server goes to sleep. A crash forgets the counts since.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::view::View;
 pub(crate) struct AccessLog(Mutex<State>);
 
 struct State {
-    book: Book,
+    book: Box<Book>,
     is_changed: bool,
     written: Instant,
 }
@@ -42,7 +42,7 @@ struct Book {
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
-struct Table(HashMap<Box<str>, Visits>);
+struct Table(BTreeMap<Box<str>, Visits>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Visits {
@@ -83,7 +83,7 @@ impl AccessLog {
     pub(crate) fn read(view: &mut View<'_>) -> Result<Self, Refusal> {
         let book = match view.get(ACCESS_LOG)? {
             Some(bytes) => records::decode_json(&bytes)?,
-            None => Book::default(),
+            None => Box::default(),
         };
         Ok(Self(Mutex::new(State { book, is_changed: false, written: Instant::now() })))
     }
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn log() -> AccessLog {
-        let (book, written) = (Book::default(), Instant::now());
+        let (book, written) = (Box::default(), Instant::now());
         AccessLog(Mutex::new(State { book, is_changed: false, written }))
     }
 

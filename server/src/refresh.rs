@@ -18,6 +18,7 @@ use crate::outbound::{Access, PeerError};
 use crate::records::{self, REFRESHED_DAY, Record, Table};
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::{lookup, plookup};
 use crate::view::View;
 
@@ -36,7 +37,7 @@ pub(crate) async fn begin_if_due(server: &Arc<Server>) -> Result<(), Refusal> {
     if server.refreshed_today(today) {
         return Ok(());
     }
-    let stale = server.ledger().read(|view| due(view, today, now)).await?;
+    let stale = server.survey(Standing::Owner, |view| due(view, today, now)).await?;
     if let Some(stale) = stale {
         server
             .write(|draft| {

@@ -13,8 +13,10 @@ use crate::limits::BATCH_ANSWER_BYTES_MAX;
 use crate::refusal::Refusal;
 use crate::rights::{Deed, Rights};
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::stats::{self, Gauges};
 use crate::verb::{config, notify_all};
+use crate::view::View;
 
 pub(super) async fn stats(
     server: &Arc<Server>,
@@ -28,7 +30,8 @@ pub(super) async fn stats(
         now: server.now(),
     };
     let may_see = |name: &str| rights.sees(name);
-    server.ledger().read(|view| stats::run(view, command, &gauges, &may_see)).await
+    let tell = |view: &mut View<'_>| stats::run(view, command, &gauges, &may_see);
+    server.survey(Standing::Owner, tell).await
 }
 
 /// Shows or changes who may not connect. That concerns all of the owner's apps, so one that reaches

@@ -98,7 +98,9 @@ impl Owner {
             Command::NotifyAll(command) => errands::notify_all(self, server, *command).await,
             Command::Stats(command) => errands::stats(server, rights, &command).await,
             Command::SyncFrom(command) => {
-                ledger.read(|v| sync_from::run(v, &command, &|name| rights.sees(name))).await
+                let may_see = |name: &str| rights.sees(name);
+                let page = |v: &mut View<'_>| sync_from::run(v, &command, &may_see);
+                server.survey(Standing::Owner, page).await
             }
             Command::Notify(command) => self.notify(server, &command).await,
             Command::NotifyStatus { id } => {
