@@ -90,14 +90,14 @@ fn in_words(value: &str) -> String {
     }
 }
 
-/// Sums, products and shifts of numbers.
+/// Differences, products and shifts of numbers.
 fn number(text: &str) -> Option<u64> {
+    if let Some((left, right)) = text.rsplit_once(" - ") {
+        return number(left)?.checked_sub(number(right)?);
+    }
     let text = text.trim().trim_start_matches('(').trim_end_matches(')');
     if let Some((left, right)) = text.split_once("<<") {
         return number(left)?.checked_shl(u32::try_from(number(right)?).ok()?);
-    }
-    if let Some((left, right)) = text.rsplit_once(" - ") {
-        return number(left)?.checked_sub(number(right)?);
     }
     let mut product: u64 = 1;
     for factor in text.split('*') {
