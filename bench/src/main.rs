@@ -11,6 +11,7 @@
 
 mod client;
 mod engine;
+mod neighbours;
 mod peers;
 mod report;
 mod scale;
@@ -39,6 +40,8 @@ enum Bench {
     Store(store::Options),
     /// First answer of a sleeping server, beside `docker start` where an engine runs
     Wake(wake::Options),
+    /// What a hostile tenant does to her neighbours' times
+    Neighbours(neighbours::Options),
     /// Ten thousand identities in one process: registering, memory, restart
     Scale(scale::Options),
 }
@@ -61,6 +64,7 @@ fn main() {
     match cli.bench {
         Bench::Store(options) => store::run(&setting, &options),
         Bench::Wake(options) => wake::run(&setting, &options),
+        Bench::Neighbours(options) => neighbours::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }
 }

@@ -5,6 +5,7 @@
 mod authentication;
 mod client;
 mod framing;
+mod hostile;
 mod keys;
 mod lab;
 mod notifications;
