@@ -105,6 +105,23 @@ async fn readers_that_do_not_read_hold_no_more_than_the_memory_there_is() {
     }
 }
 
+#[tokio::test]
+async fn large_notifications_of_a_peer_make_no_list_too_large_and_the_newest_stay_in_it() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    let mut bob = Peer::connect(&lab, "@bob", "@alice").await;
+    let value = "v".repeat(5 << 20);
+    for n in 0..5 {
+        let answer = bob.data(&format!("notify:id:n{n}:@alice:k@bob:{value}")).await;
+        assert_eq!(answer, "success");
+    }
+    let list = owner.json("notify:list").await;
+    let ids: Vec<_> =
+        list.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["n2", "n3", "n4"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn monitors_that_do_not_read_are_dropped_when_memory_is_short_and_readers_go_on() {
     let lab = Lab::with(|limits| limits.memory_max = 12 << 20).await;
