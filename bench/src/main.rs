@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod directory;
 mod engine;
 mod neighbours;
 mod peers;
@@ -42,6 +43,8 @@ enum Bench {
     Wake(wake::Options),
     /// What a hostile tenant does to her neighbours' times
     Neighbours(neighbours::Options),
+    /// Lookups in a directory of a million, beside Redis: rates, processor time, memory, start
+    Directory(directory::Options),
     /// Ten thousand identities in one process: registering, memory, restart
     Scale(scale::Options),
 }
@@ -65,6 +68,7 @@ fn main() {
         Bench::Store(options) => store::run(&setting, &options),
         Bench::Wake(options) => wake::run(&setting, &options),
         Bench::Neighbours(options) => neighbours::run(&setting, &options),
+        Bench::Directory(options) => directory::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }
 }

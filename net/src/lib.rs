@@ -24,6 +24,9 @@ pub mod limits;
 pub mod line_conn;
 pub mod lookup;
 pub mod reach;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod socket;
 pub mod telemetry;
 pub mod tls;
 mod turns;

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 #[tokio::test]
-async fn clients_of_tls_1_2_only_and_of_1_3_only_are_served() {
+async fn s054_clients_of_tls_1_2_only_and_of_1_3_only_are_served() {
     let world = World::new();
     let tls = world.server_tls();
     for (version, expected) in
@@ -34,7 +34,7 @@ async fn clients_of_tls_1_2_only_and_of_1_3_only_are_served() {
         server.flush().await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'@');
         assert_eq!(client.get_ref().1.tls13_tickets_received(), 0);
-        assert!(server.get_ref().0.nodelay().unwrap());
+        assert!(server.get_ref().0.tcp().unwrap().nodelay().unwrap());
     }
 }
 
@@ -117,7 +117,7 @@ async fn present_pair(
 }
 
 #[tokio::test]
-async fn certificates_are_replaced_while_connections_live() {
+async fn s053_certificates_are_replaced_while_connections_live() {
     let world = World::new();
     let tls = world.server_tls();
     let (client, server) = tcp_pair().await;

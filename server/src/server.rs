@@ -1,16 +1,17 @@
 //! One personal server while it is awake.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::drain::Drain;
 use protocol::verb::Operation;
 use protocol::{AtSign, Timestamp};
-use storage::Store;
+use storage::{Batch, Store};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::access_log::AccessLog;
 use crate::commit::Ledger;
 use crate::draft::Draft;
 use crate::expiry;
@@ -20,6 +21,7 @@ use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
 use crate::notify::reminder::{Remind, Reminder};
 use crate::outbound::{Pool, Proofs};
+use crate::records::ACCESS_LOG;
 use crate::refusal::Refusal;
 use crate::roster::Roster;
 use crate::share::Shares;
@@ -36,6 +38,7 @@ pub struct Server {
     roster: Arc<Roster>,
     pool: Pool,
     proofs: Proofs,
+    access: AccessLog,
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
     reminder: Reminder,
@@ -43,6 +46,8 @@ pub struct Server {
     shares: Shares,
     memory: Arc<Memory>,
     tasks: Drain,
+    /// The day on which copies of others' keys were looked through.
+    refreshed: AtomicU64,
     opened: Instant,
 }
 
@@ -91,6 +96,7 @@ impl Server {
         remind: Option<Remind>,
     ) -> Result<Arc<Self>, ServerError> {
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
+        let access = ledger.access_log().map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
         let memory = Memory::of_one(world.limits.memory_max, &world.memory);
         let server = Arc::new(Self {
@@ -101,6 +107,7 @@ impl Server {
             roster: Arc::default(),
             pool: Pool::default(),
             proofs: Proofs::default(),
+            access,
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             reminder: Reminder::new(remind),
@@ -108,6 +115,7 @@ impl Server {
             shares: Shares::new(),
             memory,
             tasks: Drain::new(),
+            refreshed: AtomicU64::new(u64::MAX),
             opened: Instant::now(),
         });
         server.deliver();
@@ -164,7 +172,7 @@ impl Server {
         let last = Instant::now() + SHUT_DEADLINE;
         loop {
             server = match Arc::try_unwrap(server) {
-                Ok(server) => return Some(server.ledger.into_store()),
+                Ok(server) => return Some(server.into_store()),
                 Err(shared) => shared,
             };
             if Instant::now() > last {
@@ -173,6 +181,18 @@ impl Server {
             // The connections' tasks belong to whoever accepted them.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    fn into_store(self) -> Store {
+        let due = self.access.due(self.now(), Duration::ZERO);
+        let store = self.ledger.into_store();
+        if let Ok(Some(bytes)) = due {
+            let mut batch = Batch::new();
+            batch.put(ACCESS_LOG, &bytes);
+            // Nobody waits for it: it goes with the last write of the store, or is lost.
+            drop(store.append(batch));
+        }
+        store
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -225,6 +245,16 @@ impl Server {
     /// The signing pair, once it was needed.
     pub(crate) fn signing(&self) -> &OnceCell<SigningPair> {
         &self.signing
+    }
+
+    /// Whether copies of others' keys were looked through on this day; from now on they were.
+    pub(crate) fn refreshed_today(&self, day: u64) -> bool {
+        self.refreshed.swap(day, Ordering::Relaxed) == day
+    }
+
+    /// Who came, and what was looked up.
+    pub(crate) fn access(&self) -> &AccessLog {
+        &self.access
     }
 
     pub(crate) fn proofs(&self) -> &Proofs {

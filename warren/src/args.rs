@@ -28,8 +28,9 @@ pub struct Cli {
 pub enum Command {
     /// Run directory, registrar, router and personal servers in one process
     Up(Box<UpArgs>),
-    /// Run a replica of the directory that follows a registrar
-    Directory(DirectoryArgs),
+    /// Run a replica of the directory; make, show and check the files that it starts from
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
@@ -123,24 +124,83 @@ pub struct UpArgs {
     pub log_format: LogFormatArg,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum DirectoryCommand {
+    /// Answer from memory: what a registrar's feed says, or what a snapshot file says
+    Serve(ServeArgs),
+    /// Make, show, check and write out snapshot files
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Make a snapshot file of a list of names and addresses
+    Build(BuildArgs),
+    /// Show what is in a snapshot file
+    Show(OneSnapshot),
+    /// Check every checksum and every row of a snapshot file
+    Verify(OneSnapshot),
+    /// Write out every name and address, as `build` reads them
+    Dump(OneSnapshot),
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  warren directory --registrar https://warren.example.org:8443 --ca-file ca.pem \\
-      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0")]
-pub struct DirectoryArgs {
+  printf 'alice\\tswarm.example.org:25000\\n' > names.tsv
+  warren directory snapshot build --from names.tsv --out directory.snapshot")]
+pub struct BuildArgs {
+    /// List with a name, a tab and host:port on each line, in any order ('-': stdin)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OneSnapshot {
+    /// The snapshot file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
+      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
+  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem")]
+pub struct ServeArgs {
     /// Where its snapshot is kept, for a start without the registrar
     #[command(flatten)]
     pub data_dir: DataDirArg,
+    /// Answer from this snapshot file, and follow nobody
+    #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file"])]
+    pub snapshot: Option<PathBuf>,
     /// The registrar to follow
-    #[arg(long, value_name = "URL", env = "WARREN_REGISTRAR")]
-    pub registrar: String,
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WARREN_REGISTRAR",
+        required_unless_present = "snapshot"
+    )]
+    #[arg(requires_all = ["ca_file", "token_file"])]
+    pub registrar: Option<String>,
     /// Authorities that the registrar's certificate is checked with (PEM)
     #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
-    pub ca_file: PathBuf,
+    pub ca_file: Option<PathBuf>,
     /// File with the admin token
     #[arg(long, value_name = "FILE", env = "WARREN_TOKEN_FILE", value_hint = ValueHint::FilePath)]
-    pub token_file: PathBuf,
+    pub token_file: Option<PathBuf>,
     /// Certificate chain (PEM) that clients see
     #[arg(long, value_name = "FILE", env = "WARREN_TLS_CERT", value_hint = ValueHint::FilePath)]
     pub tls_cert: PathBuf,

@@ -26,18 +26,19 @@ pub(crate) fn sent(view: &mut View<'_>, id: &str) -> Result<Option<Notification>
     }
 }
 
-/// What is kept under this id: what the owner sent, or else what came.
+/// What is kept under this id: what the owner sent, or else what came first. Who sends under
+/// another's id later does not hide it.
 pub(crate) fn find(view: &mut View<'_>, id: &str) -> Result<Option<Notification>, Refusal> {
     if let Some(notification) = sent(view, id)? {
         return Ok(Some(notification));
     }
     let received = view.each(&received_from_anybody(id), |_, bytes| Ok(decode(bytes)?))?;
-    Ok(received.into_iter().next())
+    Ok(received.into_iter().min_by_key(|notification| notification.at))
 }
 
 /// Whether this very notification has come before.
-pub(crate) fn has_come(view: &mut View<'_>, notification: &Notification) -> Result<bool, Refusal> {
-    let key = Table::Received.key(&received_name(&notification.id, &notification.from));
+pub(crate) fn has_come(view: &mut View<'_>, id: &str, from: &AtSign) -> Result<bool, Refusal> {
+    let key = Table::Received.key(&received_name(id, from));
     // Its span says so, and is shorter.
     Ok(view.span(&key)?.is_some())
 }
@@ -82,6 +83,20 @@ pub(crate) fn received(view: &mut View<'_>) -> Result<Vec<Notification>, Refusal
 /// All that the owner sent to `peer`, the oldest first.
 pub(crate) fn sent_to(view: &mut View<'_>, peer: &AtSign) -> Result<Vec<Notification>, Refusal> {
     all(view, Table::Sent, |notification| notification.to == *peer)
+}
+
+/// Goes through all that is kept.
+pub(crate) fn visit(
+    view: &mut View<'_>,
+    mut visit: impl FnMut(&Notification),
+) -> Result<(), Refusal> {
+    for table in [Table::Sent, Table::Received] {
+        view.each(&table.key(b""), |_, bytes| {
+            visit(&decode(bytes)?);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn all(

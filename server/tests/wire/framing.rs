@@ -147,6 +147,11 @@ async fn s033_an_owners_verb_is_refused_before_its_syntax_is_looked_at() {
         "notify:status:x",
         "notify:fetch:x",
         "notify:remove:x",
+        "notify:all:",
+        "stats:x",
+        "sync:from",
+        "config:",
+        "batch:",
     ] {
         assert_eq!(client.ask(command).await, text, "{command}");
     }
@@ -223,14 +228,10 @@ async fn rubbish_is_answered_as_an_invalid_command() {
     let _alice = lab.start("@alice").await;
     let mut client = lab.connect("@alice").await;
     for rubbish in [
-        "stats:3",
-        "sync:from:-1:limit:5",
+        "sync:5",
         "enroll:list",
         "otp:get",
-        "batch:[]",
-        "config:block:show",
         "keys:get:self",
-        "notify:all:@bob:x",
         "stream:init@bob x",
         "from",
         ":::",

@@ -3,13 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod authentication;
+mod batch;
 mod client;
+mod clients;
+mod config;
 mod framing;
+mod gaps;
 mod hostile;
 mod keys;
 mod lab;
 mod notifications;
+mod notify_all;
 mod peer;
+mod refresh;
 mod restart;
+mod sdk;
 mod sharing;
+mod statements;
+mod stats;
+mod sync;
 mod tap;
