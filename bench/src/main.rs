@@ -12,6 +12,7 @@
 mod client;
 mod directory;
 mod engine;
+mod neighbours;
 mod peers;
 mod report;
 mod scale;
@@ -40,6 +41,8 @@ enum Bench {
     Store(store::Options),
     /// First answer of a sleeping server, beside `docker start` where an engine runs
     Wake(wake::Options),
+    /// What a hostile tenant does to her neighbours' times
+    Neighbours(neighbours::Options),
     /// Lookups in a directory of a million, beside Redis: rates, processor time, memory, start
     Directory(directory::Options),
     /// Ten thousand identities in one process: registering, memory, restart
@@ -64,6 +67,7 @@ fn main() {
     match cli.bench {
         Bench::Store(options) => store::run(&setting, &options),
         Bench::Wake(options) => wake::run(&setting, &options),
+        Bench::Neighbours(options) => neighbours::run(&setting, &options),
         Bench::Directory(options) => directory::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }

@@ -118,10 +118,13 @@ pub(crate) const COMMAND_MEMORY_PER_BYTE: usize = 4;
 pub(crate) const UNCOUNTED_BYTES_MAX: usize = 16 * 1024;
 /// Memory that is set aside for each notification that a new monitor is told from the store.
 pub(crate) const BACKLOG_ENTRY_BYTES: usize = 160;
+/// Bytes of the values in one list of notifications; beyond it the oldest are left out, so that nobody
+/// makes a list too large by sending large ones.
+pub(crate) const LISTED_BYTES_MAX: usize = 16 << 20;
 /// Callers whose rates are known, of each kind.
 pub(crate) const RATES_KEPT_MAX: usize = 4_096;
-/// Longest time that one command waits because of the earlier ones.
-pub(crate) const THROTTLE_MAX: Duration = Duration::from_secs(5);
+/// Longest time that one command waits because of the earlier ones: less than a peer waits for us.
+pub(crate) const THROTTLE_MAX: Duration = Duration::from_secs(2);
 /// A server that had a command this long ago is still in use.
 pub(crate) const NEIGHBOUR_WINDOW: Duration = Duration::from_secs(1);
 /// With fewer entries in its store, looking at all of them takes no long time.

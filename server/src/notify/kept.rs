@@ -3,14 +3,14 @@
 //! What the owner sent is found by its id; what came, by its id and its sender, so that no sender
 //! can take another's id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use protocol::notification::{Kind, Notification};
 use protocol::{AtSign, Timestamp};
 
 use super::monitor::Backlog;
 use crate::draft::Draft;
-use crate::limits::{Limits, SWEEP_BATCH_MAX};
+use crate::limits::{LISTED_BYTES_MAX, Limits, SWEEP_BATCH_MAX};
 use crate::records::{Span, Table, Unreadable, decode_with_value, encode_with_value};
 use crate::refusal::Refusal;
 use crate::view::View;
@@ -115,13 +115,40 @@ fn all(
     table: Table,
     is_wanted: impl Fn(&Notification) -> bool,
 ) -> Result<Vec<Notification>, Refusal> {
-    let all = view.each(&table.key(b""), |_, bytes| {
+    let mut newest = Newest::default();
+    view.each(&table.key(b""), |_, bytes| {
         let notification = decode(bytes)?;
-        Ok(is_wanted(&notification).then_some(notification))
+        if is_wanted(&notification) {
+            newest.add(notification);
+        }
+        Ok(())
     })?;
-    let mut wanted: Vec<_> = all.into_iter().flatten().collect();
-    wanted.sort_by_key(|notification| notification.at);
-    Ok(wanted)
+    Ok(newest.by_time.into_values().collect())
+}
+
+/// The newest notifications whose values fit into [`LISTED_BYTES_MAX`], the oldest first.
+#[derive(Default)]
+struct Newest {
+    by_time: BTreeMap<(Timestamp, usize), Notification>,
+    seen: usize,
+    bytes: usize,
+}
+
+impl Newest {
+    fn add(&mut self, notification: Notification) {
+        self.bytes += bytes_of(&notification);
+        self.seen += 1;
+        self.by_time.insert((notification.at, self.seen), notification);
+        while self.bytes > LISTED_BYTES_MAX
+            && let Some((_, oldest)) = self.by_time.pop_first()
+        {
+            self.bytes -= bytes_of(&oldest);
+        }
+    }
+}
+
+fn bytes_of(notification: &Notification) -> usize {
+    notification.value.as_ref().map_or(0, String::len)
 }
 
 /// Keeps what the owner sent, as it is now.

@@ -90,6 +90,14 @@ impl Client {
         self.answer().await
     }
 
+    /// A command whose answer may be followed by a close; what was sent may meet a closed socket.
+    pub async fn ask_or_end(&mut self, command: &str) -> String {
+        let line = format!("{command}\n");
+        drop(self.stream.write_all(line.as_bytes()).await);
+        drop(self.stream.flush().await);
+        self.answer_or_end().await
+    }
+
     /// One line without its end, and no prompt, as monitors get it.
     pub async fn line(&mut self) -> String {
         loop {

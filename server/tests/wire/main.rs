@@ -12,6 +12,7 @@ mod enrolment;
 mod framing;
 mod gaps;
 mod grants;
+mod hostile;
 mod keys;
 mod lab;
 mod notifications;
