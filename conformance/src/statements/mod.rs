@@ -1,0 +1,29 @@
+//! The statements, a file a group, as section 10 has them.
+
+mod authentication;
+mod directory;
+mod errors;
+mod framing;
+mod lookup;
+mod pol;
+mod scan;
+mod tls;
+mod update;
+
+use crate::Statement;
+
+/// All statements in the order of their numbers.
+pub fn all() -> Vec<Statement> {
+    [
+        directory::STATEMENTS,
+        framing::STATEMENTS,
+        errors::STATEMENTS,
+        tls::STATEMENTS,
+        authentication::STATEMENTS,
+        pol::STATEMENTS,
+        update::STATEMENTS,
+        lookup::STATEMENTS,
+        scan::STATEMENTS,
+    ]
+    .concat()
+}
