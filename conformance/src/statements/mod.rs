@@ -1,12 +1,17 @@
 //! The statements, a file a group, as section 10 has them.
 
+mod apkam;
 mod authentication;
 mod directory;
+mod enrolment;
 mod errors;
 mod framing;
 mod lookup;
+mod monitor;
+mod notify;
 mod pol;
 mod scan;
+mod sync;
 mod tls;
 mod update;
 
@@ -24,6 +29,11 @@ pub fn all() -> Vec<Statement> {
         update::STATEMENTS,
         lookup::STATEMENTS,
         scan::STATEMENTS,
+        sync::STATEMENTS,
+        notify::STATEMENTS,
+        monitor::STATEMENTS,
+        enrolment::STATEMENTS,
+        apkam::STATEMENTS,
     ]
     .concat()
 }
