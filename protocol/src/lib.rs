@@ -22,6 +22,8 @@ pub mod notification;
 pub mod peer;
 pub mod record;
 pub mod response;
+pub mod stat;
+pub mod sync;
 pub mod time;
 pub mod verb;
 

@@ -27,6 +27,12 @@ pub const REGEX_BYTES_MAX: usize = 4_096;
 /// Longest id that a client may give a notification, in bytes. Ours: the protocol names none.
 pub const NOTIFICATION_ID_BYTES_MAX: usize = 128;
 
+/// Most recipients of one `notify:all`. Ours: the protocol names none.
+pub const NOTIFY_ALL_MAX: usize = 256;
+
+/// Most commands of one `batch`. Ours: the protocol names none.
+pub const BATCH_COMMANDS_MAX: usize = 256;
+
 /// Longest name of a notifier, in bytes. Ours: the protocol names none.
 pub const NOTIFIER_BYTES_MAX: usize = 256;
 

@@ -16,7 +16,7 @@ use protocol::{
     Address, AtKey, AtSign, Entity, ErrorCode, HostName, Metadata, MetadataPatch, Timestamp,
 };
 
-const VERBS: [Verb; 19] = [
+const VERBS: [Verb; 24] = [
     Verb::From,
     Verb::Cram,
     Verb::Pkam,
@@ -28,6 +28,11 @@ const VERBS: [Verb; 19] = [
     Verb::Lookup,
     Verb::Scan,
     Verb::Delete,
+    Verb::Stats,
+    Verb::Config,
+    Verb::Batch,
+    Verb::NotifyAll,
+    Verb::SyncFrom,
     Verb::Notify,
     Verb::NotifyStatus,
     Verb::NotifyList,
@@ -53,6 +58,13 @@ fn wordy_line() -> impl Strategy<Value = String> {
         "lookup",
         "scan",
         "delete",
+        "stats",
+        "config",
+        "block",
+        "batch",
+        "all",
+        "sync",
+        "limit",
         "notify",
         "list",
         "status",

@@ -15,6 +15,7 @@ use protocol::{AtSign, ErrorCode, Timestamp};
 use storage::{Commit, CommitError, Seq, Store, SyncJob};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::access_log::AccessLog;
 use crate::draft::{Draft, Outcome};
 use crate::notify::outbox::Queues;
 use crate::records::{self, NEXT_COMMIT, Table};
@@ -59,6 +60,11 @@ impl Ledger {
         let state = Mutex::new(State { counters, queues });
         let arrivals = Mutex::default();
         Ok(Self { store, state, arrivals, is_stopped: AtomicBool::new(false) })
+    }
+
+    /// The counts of the access log as they were stored.
+    pub(crate) fn access_log(&self) -> Result<AccessLog, Refusal> {
+        AccessLog::read(&mut View::new(&self.store))
     }
 
     /// Whether the store takes no more writes.

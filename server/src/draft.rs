@@ -5,8 +5,9 @@ use protocol::{AtKey, AtSign, Metadata, MetadataPatch, Timestamp};
 use storage::{Batch, Store};
 
 use crate::commit::Counters;
+use crate::commit_log::{self, Entry};
 use crate::notify::outbox::{Queues, Waiting};
-use crate::records::{self, Change, NEXT_COMMIT, Record, Span, Table};
+use crate::records::{self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, Record, Span, Table};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -93,13 +94,10 @@ impl<'a> Draft<'a> {
         metadata: Metadata,
         value: Option<String>,
     ) -> Result<CommitId, Refusal> {
-        let commit = self.next_commit(key);
+        let commit = self.commit(key, Some(change))?;
         let record = Record { commit: commit.0, change, metadata, value };
         let name = key.as_str().as_bytes();
         self.put_entry(Table::Live, name, &record.encode(), record.span())?;
-        if self.view.get(&Table::Deleted.key(name))?.is_some() {
-            self.change().delete(&Table::Deleted.key(name));
-        }
         Ok(commit)
     }
 
@@ -107,11 +105,16 @@ impl<'a> Draft<'a> {
     pub(crate) fn delete(&mut self, key: &AtKey) -> Result<CommitId, Refusal> {
         let name = key.as_str().as_bytes();
         self.remove_entry(Table::Live, name)?;
-        let commit = self.next_commit(key);
+        let commit = self.commit(key, None)?;
         if let Some(id) = commit.0 {
             self.change().put(&Table::Deleted.key(name), &records::encode_number(id));
         }
         Ok(commit)
+    }
+
+    /// Keeps who came and what was looked up.
+    pub(crate) fn put_access_log(&mut self, bytes: &[u8]) {
+        self.change().put(ACCESS_LOG, bytes);
     }
 
     /// Puts a notification at the end of its receiver's queue.
@@ -188,15 +191,24 @@ impl<'a> Draft<'a> {
         &mut self.batch
     }
 
-    fn next_commit(&mut self, key: &AtKey) -> CommitId {
+    /// Gives a change of the key its place in the commit log, and takes out the one before it.
+    fn commit(&mut self, key: &AtKey, change: Option<Change>) -> Result<CommitId, Refusal> {
+        let name = key.as_str();
         if !is_committed(key) {
-            return CommitId(None);
+            return Ok(CommitId(None));
+        }
+        if let Some(old) = commit_log::latest(&mut self.view, name)? {
+            self.change().delete(&old.key());
+            if old.change.is_none() {
+                self.change().delete(&Table::Deleted.key(name.as_bytes()));
+            }
         }
         let id = self.counters.next_commit;
         self.counters.next_commit += 1;
         let next = records::encode_number(self.counters.next_commit);
         self.change().put(NEXT_COMMIT, &next);
-        CommitId(Some(id))
+        self.change().put(&Entry::new(id, change, name).key(), NOTHING);
+        Ok(CommitId(Some(id)))
     }
 }
 

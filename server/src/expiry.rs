@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use protocol::AtKey;
 use protocol::verb::Operation;
+use tokio::time::Instant;
 
+use crate::access_log::Compaction;
 use crate::draft::Draft;
 use crate::limits::SWEEP_BATCH_MAX;
 use crate::records::Table;
@@ -20,6 +22,9 @@ pub(crate) async fn keep(server: Arc<Server>) {
     loop {
         if let Err(refusal) = sweep(&server).await {
             tracing::warn!(code = refusal.fault.code.code(), "expired keys are not swept");
+        }
+        if let Err(refusal) = keep_access_log(&server).await {
+            tracing::warn!(code = refusal.fault.code.code(), "the access log is not written");
         }
         server.pool().close_idle(limits.link_idle_max);
         tokio::select! {
@@ -35,18 +40,41 @@ pub(crate) async fn keep(server: Arc<Server>) {
     server.rest();
 }
 
+/// Writes who came and what was looked up, if the last time is long enough ago.
+async fn keep_access_log(server: &Server) -> Result<(), Refusal> {
+    let pause = server.world().limits.sweep_interval;
+    let Some(bytes) = server.access().due(server.now(), pause)? else { return Ok(()) };
+    let write = |draft: &mut Draft<'_>| {
+        draft.put_access_log(&bytes);
+        Ok(())
+    };
+    server.write(write).await
+}
+
 /// Removes what is over, some at a time so that the lock is never held for long.
 async fn sweep(server: &Arc<Server>) -> Result<(), Refusal> {
     let now = server.now();
     let spans = server.ledger().read(|view| view.spans(b"")).await?;
+    let kept = spans.iter().filter(|(key, _)| is_notification(key)).count();
     let expired: Vec<_> = spans.into_iter().filter(|(_, span)| span.is_expired(now)).collect();
+    let over = expired.iter().filter(|(key, _)| is_notification(key)).count();
+    let began = Instant::now();
     for some in expired.chunks(SWEEP_BATCH_MAX) {
         server
             .write(|draft| some.iter().try_for_each(|(key, _)| remove_expired(draft, key)))
             .await?;
         server.committed(Operation::Delete);
     }
+    if over > 0 {
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let compaction = Compaction { at: now, millis, before: kept, after: kept - over };
+        server.access().compacted_notifications(compaction);
+    }
     Ok(())
+}
+
+fn is_notification(key: &[u8]) -> bool {
+    Table::of(key).is_some_and(|(table, _)| table.holds_notifications())
 }
 
 /// It may have been written again since it was looked for.

@@ -43,6 +43,11 @@ pub(crate) fn shared_key(peer: &AtSign, owner: &AtSign) -> Result<AtKey, Refusal
     parse(&format!("shared_key.{}{owner}", peer.bare()))
 }
 
+/// Who may not connect.
+pub(crate) fn block_list(owner: &AtSign) -> Result<AtKey, Refusal> {
+    parse(&format!("private:blocklist{owner}"))
+}
+
 /// A name that is right unless the owner's name cannot own keys, which the registrar rules out.
 pub(crate) fn parse(name: &str) -> Result<AtKey, Refusal> {
     AtKey::parse(name)

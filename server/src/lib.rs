@@ -20,8 +20,10 @@
 //! While nobody is connected and nothing waits to be delivered, a server has no task and no socket;
 //! [`Server::is_idle`] says so, and [`Server::shut`] gives the store back.
 
+mod access_log;
 mod auth;
 mod commit;
+mod commit_log;
 mod connection;
 mod draft;
 mod expiry;

@@ -109,6 +109,22 @@ pub(crate) const REGEX_COMPILED_BYTES_MAX: usize = 1 << 20;
 pub(crate) const REFERENCES_MAX: usize = 3;
 /// Life of a cached public value whose owner does not say how long it may be kept.
 pub(crate) const PLOOKUP_CACHE_MILLIS: i64 = 24 * 3_600_000;
+/// Entries of the commit log that are taken from the index at once.
+pub(crate) const LOG_CHUNK: usize = 256;
+/// Entries of one answer to `sync:from`; a client may ask for less (section 5.11).
+pub(crate) const SYNC_ENTRIES_MAX: u64 = 25;
+/// Bytes of JSON of one answer to `sync:from`, unless its only entry is larger (section 5.11).
+pub(crate) const SYNC_BYTES_MAX: usize = 5_242_880;
+/// Names, and keys, that the access log counts (section 6.7).
+pub(crate) const ACCESS_TABLE_MAX: usize = 128;
+/// Who has not come for this long is not counted any more.
+pub(crate) const ACCESS_LIFE_MILLIS: i64 = 15 * 24 * 3_600_000;
+/// Names, and keys, that the statistics tell of.
+pub(crate) const TOP_MAX: usize = 5;
+/// Names on a block list.
+pub(crate) const BLOCKED_MAX: usize = 1_000;
+/// Bytes of an answer to `batch` beyond which no further command of it is done.
+pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 10_240_000;
 /// Keys that one sweep removes in one commit.
 pub(crate) const SWEEP_BATCH_MAX: usize = 256;
 /// How long the end of a server waits for what it still does.

@@ -61,6 +61,11 @@ impl Roster {
         Some(Ticket { roster: Arc::clone(self), number, seat })
     }
 
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        self.seats().taken.len()
+    }
+
     /// Whether there is no connection.
     pub(crate) fn is_empty(&self) -> bool {
         self.seats().taken.is_empty()

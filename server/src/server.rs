@@ -6,10 +6,11 @@ use std::time::Duration;
 use net::drain::Drain;
 use protocol::verb::Operation;
 use protocol::{AtSign, Timestamp};
-use storage::Store;
+use storage::{Batch, Store};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::access_log::AccessLog;
 use crate::commit::Ledger;
 use crate::draft::Draft;
 use crate::expiry;
@@ -17,6 +18,7 @@ use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
 use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
 use crate::outbound::{Pool, Proofs};
+use crate::records::ACCESS_LOG;
 use crate::refusal::Refusal;
 use crate::roster::Roster;
 use crate::signing::SigningPair;
@@ -32,6 +34,7 @@ pub struct Server {
     roster: Arc<Roster>,
     pool: Pool,
     proofs: Proofs,
+    access: AccessLog,
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
     tasks: Drain,
@@ -66,6 +69,7 @@ impl Server {
         world: Arc<World>,
     ) -> Result<Arc<Self>, ServerError> {
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
+        let access = ledger.access_log().map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
         let server = Arc::new(Self {
             identity,
@@ -75,6 +79,7 @@ impl Server {
             roster: Arc::default(),
             pool: Pool::default(),
             proofs: Proofs::default(),
+            access,
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             tasks: Drain::new(),
@@ -121,7 +126,7 @@ impl Server {
         let last = Instant::now() + SHUT_DEADLINE;
         loop {
             server = match Arc::try_unwrap(server) {
-                Ok(server) => return Some(server.ledger.into_store()),
+                Ok(server) => return Some(server.into_store()),
                 Err(shared) => shared,
             };
             if Instant::now() > last {
@@ -130,6 +135,18 @@ impl Server {
             // The connections' tasks belong to whoever accepted them.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    fn into_store(self) -> Store {
+        let due = self.access.due(self.now(), Duration::ZERO);
+        let store = self.ledger.into_store();
+        if let Ok(Some(bytes)) = due {
+            let mut batch = Batch::new();
+            batch.put(ACCESS_LOG, &bytes);
+            // Nobody waits for it: it goes with the last write of the store, or is lost.
+            drop(store.append(batch));
+        }
+        store
     }
 
     pub(crate) fn world(&self) -> &World {
@@ -168,6 +185,11 @@ impl Server {
     /// The signing pair, once it was needed.
     pub(crate) fn signing(&self) -> &OnceCell<SigningPair> {
         &self.signing
+    }
+
+    /// Who came, and what was looked up.
+    pub(crate) fn access(&self) -> &AccessLog {
+        &self.access
     }
 
     pub(crate) fn proofs(&self) -> &Proofs {

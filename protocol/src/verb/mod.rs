@@ -3,6 +3,8 @@
 //! The parsers are written by hand and read each byte a bounded number of times. They take what the
 //! grammars take, and what the SDKs send beside it: parts in any order, any case, newer parts.
 
+mod batch;
+mod config;
 mod cram;
 mod delete;
 mod error;
@@ -14,16 +16,21 @@ mod lookup;
 mod monitor;
 mod noop;
 mod notify;
+mod notify_all;
 mod notify_id;
 mod notify_list;
 mod pkam;
 mod plookup;
 mod scan;
 mod select;
+mod stats;
+mod sync_from;
 mod update;
 mod update_json;
 mod update_meta;
 
+pub use batch::{Batch, BatchCommand, response_json};
+pub use config::Config;
 pub use delete::Delete;
 pub use error::VerbError;
 pub use from::From;
@@ -31,10 +38,13 @@ pub use llookup::Llookup;
 pub use lookup::Lookup;
 pub use monitor::Monitor;
 pub use notify::{Message, MessageType, Notify, Operation, Priority, Strategy, Target};
+pub use notify_all::NotifyAll;
 pub use notify_list::NotifyList;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
 pub use scan::Scan;
+pub use stats::Stats;
+pub use sync_from::SyncFrom;
 pub use update::Update;
 pub use update_meta::UpdateMeta;
 
@@ -63,8 +73,18 @@ pub enum Verb {
     Scan,
     /// `delete:`
     Delete,
+    /// `stats`
+    Stats,
+    /// `config:`
+    Config,
+    /// `batch:`
+    Batch,
+    /// `sync:from:`
+    SyncFrom,
     /// `notify:`
     Notify,
+    /// `notify:all:`
+    NotifyAll,
     /// `notify:status:`
     NotifyStatus,
     /// `notify:list`
@@ -109,8 +129,18 @@ pub enum Command {
     Scan(Scan),
     /// Deletes a key.
     Delete(Delete),
+    /// What the server tells about itself.
+    Stats(Stats),
+    /// Who may not connect, and settings.
+    Config(Config),
+    /// Several commands.
+    Batch(Batch),
+    /// Reads the commit log.
+    SyncFrom(SyncFrom),
     /// Sends a notification, or delivers one from another server.
     Notify(Box<Notify>),
+    /// Sends a notification to several.
+    NotifyAll(Box<NotifyAll>),
     /// How far a notification has come.
     NotifyStatus {
         /// Which.
@@ -171,6 +201,11 @@ impl Verb {
             | Self::Llookup
             | Self::Plookup
             | Self::Delete
+            | Self::Stats
+            | Self::Config
+            | Self::Batch
+            | Self::SyncFrom
+            | Self::NotifyAll
             | Self::NotifyStatus
             | Self::NotifyFetch
             | Self::NotifyRemove
@@ -213,7 +248,12 @@ impl Command {
             Verb::Lookup => Lookup::parse(args).map(Self::Lookup),
             Verb::Scan => Scan::parse(line).map(Self::Scan),
             Verb::Delete => Delete::parse(args).map(Self::Delete),
+            Verb::Stats => Stats::parse(line).map(Self::Stats),
+            Verb::Config => Config::parse(args).map(Self::Config),
+            Verb::Batch => Batch::parse(args).map(Self::Batch),
+            Verb::SyncFrom => SyncFrom::parse(args).map(Self::SyncFrom),
             Verb::Notify => Notify::parse(args).map(|notify| Self::Notify(Box::new(notify))),
+            Verb::NotifyAll => NotifyAll::parse(args).map(|all| Self::NotifyAll(Box::new(all))),
             Verb::NotifyStatus => notify_id::status(args).map(|id| Self::NotifyStatus { id }),
             Verb::NotifyList => NotifyList::parse(args).map(Self::NotifyList),
             Verb::NotifyFetch => notify_id::fetch(args).map(|id| Self::NotifyFetch { id }),

@@ -26,6 +26,11 @@ pub(crate) struct PeerProven(AtSign);
 
 impl PeerProven {
     /// Who it is.
+    pub(crate) fn name(&self) -> &AtSign {
+        &self.0
+    }
+
+    /// Who it is.
     pub(crate) fn into_name(self) -> AtSign {
         self.0
     }

@@ -36,8 +36,8 @@ pub(crate) fn find(view: &mut View<'_>, id: &str) -> Result<Option<Notification>
 }
 
 /// Whether this very notification has come before.
-pub(crate) fn has_come(view: &mut View<'_>, notification: &Notification) -> Result<bool, Refusal> {
-    let key = Table::Received.key(&received_name(&notification.id, &notification.from));
+pub(crate) fn has_come(view: &mut View<'_>, id: &str, from: &AtSign) -> Result<bool, Refusal> {
+    let key = Table::Received.key(&received_name(id, from));
     // Its span says so, and is shorter.
     Ok(view.span(&key)?.is_some())
 }
@@ -82,6 +82,20 @@ pub(crate) fn received(view: &mut View<'_>) -> Result<Vec<Notification>, Refusal
 /// All that the owner sent to `peer`, the oldest first.
 pub(crate) fn sent_to(view: &mut View<'_>, peer: &AtSign) -> Result<Vec<Notification>, Refusal> {
     all(view, Table::Sent, |notification| notification.to == *peer)
+}
+
+/// Goes through all that is kept.
+pub(crate) fn visit(
+    view: &mut View<'_>,
+    mut visit: impl FnMut(&Notification),
+) -> Result<(), Refusal> {
+    for table in [Table::Sent, Table::Received] {
+        view.each(&table.key(b""), |_, bytes| {
+            visit(&decode(bytes)?);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn all(

@@ -11,6 +11,7 @@ use super::greeted::Greeted;
 use super::owner::Owner;
 use super::peer::Peer;
 use super::{Caller, Session, Step, open};
+use crate::access_log::Login;
 use crate::auth::{OwnChallenge, OwnerProven, PeerChallenge};
 use crate::refusal::Refusal;
 use crate::server::Server;
@@ -86,13 +87,19 @@ async fn check(
 ) -> Result<OwnerProven, Refusal> {
     let now = server.now();
     let text = challenge.and_then(|challenge| challenge.spend(now));
-    server
+    let login = match proof {
+        Proof::Cram(_) => Login::Cram,
+        Proof::Pkam(_) => Login::Pkam,
+    };
+    let proven = server
         .ledger()
         .read(|view| match proof {
             Proof::Cram(digest) => cram::run(view, text.as_deref(), &digest, now),
             Proof::Pkam(pkam) => pkam::run(view, text.as_deref(), &pkam, now),
         })
-        .await
+        .await?;
+    server.access().logged_in(server.identity(), login, now);
+    Ok(proven)
 }
 
 /// Asks the server at the claimed identity's address whether it is calling.
@@ -102,7 +109,10 @@ async fn called(server: &Arc<Server>, caller: Caller, challenge: PeerChallenge) 
         None => None,
     };
     match proven {
-        Some(proven) => (Session::Peer(Peer::new(caller, proven)), Ok(Answer::PolSuccess.into())),
+        Some(proven) => {
+            server.access().came(proven.name(), server.now());
+            (Session::Peer(Peer::new(caller, proven)), Ok(Answer::PolSuccess.into()))
+        }
         None => {
             let failed = Refusal::new(ErrorCode::Unauthenticated, "Pol Authentication Failed");
             (Session::Greeted(Greeted { caller }), Err(failed))

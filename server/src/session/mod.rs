@@ -14,6 +14,7 @@
 
 mod caller;
 mod challenged;
+mod errands;
 mod from;
 mod greeted;
 mod open;

@@ -65,5 +65,7 @@ async fn look_up(server: &Arc<Server>, command: &Lookup) -> Result<Answer, Refus
     if let Some(proof) = server.proofs().get(entity, now) {
         return Ok(Answer::Data(proof));
     }
-    server.ledger().read(|view| lookup::as_anybody(view, command, now)).await
+    let answer = server.ledger().read(|view| lookup::as_anybody(view, command, now)).await?;
+    server.access().looked_up(None, &format!("{entity}{}", command.owner), now);
+    Ok(answer)
 }

@@ -8,7 +8,7 @@ use protocol::{Command, ErrorCode};
 
 use super::challenged::{Proof, answered};
 use super::from::{self, Challenge};
-use super::{Caller, Reply, Session, Step, open, remote};
+use super::{Caller, Reply, Session, Step, errands, open, remote};
 use crate::auth::OwnerProven;
 use crate::draft::{CommitId, Draft};
 use crate::keys;
@@ -16,8 +16,8 @@ use crate::notify::monitor::matches_stats;
 use crate::refusal::Refusal;
 use crate::server::Server;
 use crate::verb::{
-    Pattern, delete, llookup, lookup, monitor, notify, notify_fetch, notify_list, notify_remove,
-    notify_status, plookup, scan, update, update_meta,
+    Pattern, config, delete, llookup, lookup, monitor, notify, notify_fetch, notify_list,
+    notify_remove, notify_status, plookup, scan, sees_everything, sync_from, update, update_meta,
 };
 
 pub(crate) struct Owner {
@@ -47,13 +47,18 @@ impl Owner {
                     answer.into()
                 })
             }
+            Command::Batch(batch) => errands::batch(&self, server, batch).await.map(Into::into),
             Command::Monitor(command) => self.monitor(server, &command).await,
             command => self.run(server, command).await.map(Into::into),
         };
         (Session::Owner(self), reply)
     }
 
-    async fn run(&self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
+    pub(super) async fn run(
+        &self,
+        server: &Arc<Server>,
+        command: Command,
+    ) -> Result<Answer, Refusal> {
         let now = server.now();
         let (ledger, limits) = (server.ledger(), &server.world().limits);
         match command {
@@ -69,6 +74,12 @@ impl Owner {
             Command::Lookup(command) => self.lookup(server, &command).await,
             Command::Plookup(command) => self.plookup(server, &command).await,
             Command::Scan(command) => self.scan(server, &command).await,
+            Command::Config(command) => server.write(|d| config::run(d, command)).await,
+            Command::NotifyAll(command) => errands::notify_all(server, *command).await,
+            Command::Stats(command) => errands::stats(server, &command).await,
+            Command::SyncFrom(command) => {
+                ledger.read(|v| sync_from::run(v, &command, &sees_everything)).await
+            }
             Command::Notify(command) => self.notify(server, &command).await,
             Command::NotifyStatus { id } => ledger.read(|v| notify_status::run(v, &id, now)).await,
             Command::NotifyFetch { id } => ledger.read(|v| notify_fetch::run(v, &id, now)).await,

@@ -46,7 +46,10 @@ impl Peer {
         let (peer, now, ledger) = (&self.name, server.now(), server.ledger());
         match command {
             Command::Lookup(command) => {
-                ledger.read(|view| lookup::as_peer(view, peer, &command, now)).await
+                let answer = ledger.read(|v| lookup::as_peer(v, peer, &command, now)).await?;
+                let key = format!("{}{}", command.entity, command.owner);
+                server.access().looked_up(Some(peer), &key, now);
+                Ok(answer)
             }
             Command::Scan(command) if command.of.is_some() => {
                 let text = "Scan to another atSign cannot be performed without auth";

@@ -2,7 +2,7 @@
 //! sections 5.3, 5.12).
 
 use protocol::notification::{Envelope, Notification, Status};
-use protocol::verb::{Notify, Operation};
+use protocol::verb::{Notify, Operation, Target};
 use protocol::{AtKey, ErrorCode, Metadata, Timestamp};
 use uuid::Uuid;
 
@@ -27,6 +27,22 @@ pub(crate) fn as_owner(
     notify: &Notify,
 ) -> Result<Sent, Refusal> {
     notify.check_sender(draft.identity)?;
+    if let Some(id) = known(draft, notify)? {
+        return Ok(Sent { id, arrived: None });
+    }
+    if !has_room(draft, limits, 1)? {
+        let text = "too many notifications wait for their receivers";
+        return Err(Refusal::new(ErrorCode::InternalException, text));
+    }
+    keep(draft, limits, notify)
+}
+
+/// Keeps and queues it, where there is room.
+pub(super) fn keep(
+    draft: &mut Draft<'_>,
+    limits: &Limits,
+    notify: &Notify,
+) -> Result<Sent, Refusal> {
     let id = notify.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
     let envelope = Envelope {
         id: &id,
@@ -36,25 +52,27 @@ pub(crate) fn as_owner(
     };
     let notification = Notification::sent(notify, &envelope)
         .map_err(|error| Refusal::new(ErrorCode::InvalidKey, error.to_string()))?;
-    let is_own = notification.status == Status::Delivered;
-    let is_known = if is_own {
-        kept::has_come(&mut draft.view, &notification)?
-    } else {
-        kept::was_sent(&mut draft.view, &id)?
-    };
-    if is_known {
-        return Ok(Sent { id, arrived: None });
-    }
-    if !has_room(draft, limits)? {
-        let text = "too many notifications wait for their receivers";
-        return Err(Refusal::new(ErrorCode::InternalException, text));
-    }
-    if is_own {
+    if notification.status == Status::Delivered {
         let arrived = Some(kept::put_received(draft, notification)?);
         return Ok(Sent { id, arrived });
     }
     send(draft, notification)?;
     Ok(Sent { id, arrived: None })
+}
+
+/// The id of a notification that was sent before, to others or to herself.
+fn known(draft: &mut Draft<'_>, notify: &Notify) -> Result<Option<String>, Refusal> {
+    let Some(id) = &notify.id else { return Ok(None) };
+    let is_own = match &notify.target {
+        Target::For(to) => to == draft.identity,
+        Target::Public => true,
+    };
+    let is_known = if is_own {
+        kept::has_come(&mut draft.view, id, draft.identity)?
+    } else {
+        kept::was_sent(&mut draft.view, id)?
+    };
+    Ok(is_known.then(|| id.clone()))
 }
 
 /// After an update or a deletion, tells whom the key is shared with, if it is.
@@ -77,7 +95,7 @@ pub(crate) fn of_change(
     let (metadata, value) = content.unzip();
     let notification = Notification::automatic(key, change, value.flatten(), metadata, &envelope);
     match notification {
-        Some(notification) if has_room(draft, limits)? => send(draft, notification),
+        Some(notification) if has_room(draft, limits, 1)? => send(draft, notification),
         Some(_) => {
             tracing::warn!("a change is not notified: too many notifications wait");
             Ok(())
@@ -86,8 +104,13 @@ pub(crate) fn of_change(
     }
 }
 
-fn has_room(draft: &mut Draft<'_>, limits: &Limits) -> Result<bool, Refusal> {
-    Ok(draft.queues.len() < limits.outbox_max && kept::make_room(draft, limits)?)
+/// Whether so many more can be kept and queued; old ones that are of no more use may make room.
+pub(super) fn has_room(
+    draft: &mut Draft<'_>,
+    limits: &Limits,
+    count: usize,
+) -> Result<bool, Refusal> {
+    Ok(draft.queues.len() + count <= limits.outbox_max && kept::make_room(draft, limits)?)
 }
 
 fn send(draft: &mut Draft<'_>, notification: Notification) -> Result<(), Refusal> {

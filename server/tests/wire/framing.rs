@@ -146,6 +146,11 @@ async fn s033_an_owners_verb_is_refused_before_its_syntax_is_looked_at() {
         "notify:status:x",
         "notify:fetch:x",
         "notify:remove:x",
+        "notify:all:",
+        "stats:x",
+        "sync:from",
+        "config:",
+        "batch:",
     ] {
         assert_eq!(client.ask(command).await, text, "{command}");
     }

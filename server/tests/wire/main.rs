@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod authentication;
+mod batch;
 mod client;
+mod config;
 mod framing;
 mod keys;
 mod lab;
 mod notifications;
+mod notify_all;
 mod peer;
 mod restart;
 mod sharing;
+mod stats;
+mod sync;
 mod tap;
