@@ -25,42 +25,42 @@ pub const STATEMENTS: &[Statement] = &[
 ];
 
 async fn read_only(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s209").await?;
     let name = home.identity.name.clone();
-    for key in ["x.wavi", "x.buzz"] {
+    for key in ["s209.wavi", "s209.buzz"] {
         home.owner.number(&format!("update:{key}{name} v")).await?;
         home.owner.number(&format!("update:{name}:{key}{name} v")).await?;
     }
     let (_, mut client) = home.enrolled("one", &json!({ "wavi": "r" })).await?;
-    client.gives(&format!("llookup:x.wavi{name}"), "v").await?;
-    client.gives(&format!("lookup:x.wavi{name}"), "v").await?;
+    client.gives(&format!("llookup:s209.wavi{name}"), "v").await?;
+    client.gives(&format!("lookup:s209.wavi{name}"), "v").await?;
     for command in [
-        format!("update:x.wavi{name} w"),
-        format!("update:meta:x.wavi{name}:ttl:1000"),
-        format!("delete:x.wavi{name}"),
-        format!("notify:update:{}:x.wavi{name}:v", world.bob.name),
-        format!("llookup:x.buzz{name}"),
-        format!("lookup:x.buzz{name}"),
-        format!("update:x.buzz{name} w"),
-        format!("delete:x.buzz{name}"),
-        format!("update:bare{name} w"),
+        format!("update:s209.wavi{name} w"),
+        format!("update:meta:s209.wavi{name}:ttl:1000"),
+        format!("delete:s209.wavi{name}"),
+        format!("notify:update:{}:s209.wavi{name}:v", world.bob.name),
+        format!("llookup:s209.buzz{name}"),
+        format!("lookup:s209.buzz{name}"),
+        format!("update:s209.buzz{name} w"),
+        format!("delete:s209.buzz{name}"),
+        format!("update:s209bare{name} w"),
     ] {
         client.refuses(&command, "AT0009").await?;
     }
-    for key in ["x.wavi", "x.buzz"] {
+    for key in ["s209.wavi", "s209.buzz"] {
         home.owner.gives(&format!("llookup:{key}{name}"), "v").await?;
     }
     Ok(())
 }
 
 async fn two_segments(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s210").await?;
     let name = home.identity.name.clone();
     let (_, mut client) = home.enrolled("one", &json!({ "orders.shop": "rw" })).await?;
-    client.number(&format!("update:a.orders.shop{name} v")).await?;
-    client.gives(&format!("llookup:a.orders.shop{name}"), "v").await?;
-    client.refuses(&format!("update:a.shop{name} v"), "AT0009").await?;
-    client.refuses(&format!("update:a.reorders.shop{name} v"), "AT0009").await.map(drop)
+    client.number(&format!("update:s210.orders.shop{name} v")).await?;
+    client.gives(&format!("llookup:s210.orders.shop{name}"), "v").await?;
+    client.refuses(&format!("update:s210.shop{name} v"), "AT0009").await?;
+    client.refuses(&format!("update:s210.reorders.shop{name} v"), "AT0009").await.map(drop)
 }
 
 fn strings(list: &Value) -> Vec<&str> {
@@ -83,10 +83,10 @@ async fn synced(client: &mut Client) -> Check<Vec<String>> {
 }
 
 async fn filtered(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s211").await?;
     let name = home.identity.name.clone();
-    let (own, foreign) = (format!("x.wavi{name}"), format!("x.buzz{name}"));
-    let shared = format!("@bob:x.buzz{name}");
+    let (own, foreign) = (format!("s211.wavi{name}"), format!("s211.buzz{name}"));
+    let shared = format!("@bob:s211.buzz{name}");
     for key in [&own, &foreign, &shared] {
         home.owner.number(&format!("update:{key} v")).await?;
     }
@@ -103,7 +103,7 @@ async fn filtered(world: Arc<World>) -> Check {
 }
 
 async fn manage_keys(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s212").await?;
     let name = home.identity.name.clone();
     let all = json!({ "__manage": "rw", "*": "rw" });
     let (id, mut client) = home.enrolled("one", &all).await?;
@@ -143,7 +143,7 @@ async fn not_synced(world: Arc<World>) -> Check {
 }
 
 async fn own_keys(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s214").await?;
     let name = home.identity.name.clone();
     home.owner.refuses("keys:get:self", "AT0011").await?;
     let (one, mut ones) = home.enrolled("one", &json!({ "wavi": "rw" })).await?;

@@ -124,12 +124,11 @@ async fn deleted_secret(world: Arc<World>) -> Check {
 }
 
 async fn store_key(world: Arc<World>) -> Check {
-    world.spare()?.activated(&world.keys).await.map(drop)
+    world.keyed().await?.activated(&world.keys).await.map(drop)
 }
 
 async fn rsa_sha256(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
     let mut client = spare.connect().await?;
     spare.pkam(&mut client, &world.keys).await?;
     let challenge = client.data(&format!("from:{}", spare.name)).await?;
@@ -139,8 +138,7 @@ async fn rsa_sha256(world: Arc<World>) -> Check {
 }
 
 async fn rsa_sha512(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
     let mut client = spare.connect().await?;
     let challenge = client.data(&format!("from:{}", spare.name)).await?;
     let options = "signingAlgo:rsa2048:hashingAlgo:sha512";
@@ -161,8 +159,7 @@ async fn ecc(world: Arc<World>) -> Check {
 }
 
 async fn wrong_pkam(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
     let mut client = spare.connect().await?;
     let challenge = client.data(&format!("from:{}", spare.name)).await?;
     let pkam = format!("pkam:{}", world.keys.sign(&format!("{challenge}x"))?);
@@ -171,16 +168,14 @@ async fn wrong_pkam(world: Arc<World>) -> Check {
 }
 
 async fn pkam_alone(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
     let mut client = spare.connect().await?;
     let pkam = format!("pkam:{}", world.keys.sign("nothing")?);
     client.refuses(&pkam, "AT0015").await.map(drop)
 }
 
 async fn reused(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
     let mut client = spare.connect().await?;
     let challenge = client.data(&format!("from:{}", spare.name)).await?;
     let pkam = format!("pkam:{}", world.keys.sign(&challenge)?);
@@ -190,15 +185,15 @@ async fn reused(world: Arc<World>) -> Check {
 }
 
 async fn cram_then_pkam(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    let mut client = spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
+    let mut client = spare.owner().await?;
     spare.pkam(&mut client, &world.keys).await?;
     client.gives("noop:0", "ok").await
 }
 
 async fn ten(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    let mut client = spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
+    let mut client = spare.connect().await?;
     for number in 1..=10 {
         let began = Instant::now();
         spare.pkam(&mut client, &world.keys).await?;
@@ -210,8 +205,8 @@ async fn ten(world: Arc<World>) -> Check {
 }
 
 async fn lost_rights(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    let mut client = spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
+    let mut client = spare.owner().await?;
     let challenge = client.data(&format!("from:{}", spare.name)).await?;
     let pkam = format!("pkam:{}", world.keys.sign(&format!("{challenge}x"))?);
     client.refuses(&pkam, "AT0401").await?;

@@ -36,22 +36,36 @@ const WRONG_PASSCODE: &str =
 
 /// An identity that is activated, and her owner's connection without an enrolment.
 pub(super) struct Home {
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     pub owner: Client,
     pub world: Arc<World>,
+    statement: &'static str,
 }
 
 impl Home {
+    /// One with enrolments of other statements beside it; the devices' names begin with this one's.
+    pub async fn shared(world: &Arc<World>, statement: &'static str) -> Check<Self> {
+        Self::of(world, world.keyed().await?, statement).await
+    }
+
+    /// One whose enrolments, passcodes and delays are this statement's alone.
     pub async fn new(world: &Arc<World>) -> Check<Self> {
-        let identity = world.spare()?;
-        let owner = identity.activated(&world.keys).await?;
-        Ok(Self { identity, owner, world: Arc::clone(world) })
+        Self::of(world, Arc::new(world.spare()?), "").await
+    }
+
+    async fn of(
+        world: &Arc<World>,
+        identity: Arc<Identity>,
+        statement: &'static str,
+    ) -> Check<Self> {
+        let owner = identity.owner().await?;
+        Ok(Self { identity, owner, world: Arc::clone(world), statement })
     }
 
     /// What a new device asks for.
     pub fn wish(&self, device: &str, namespaces: &Value, otp: &str) -> Value {
         json!({
-            "appName": "conformance", "deviceName": device, "namespaces": namespaces, "otp": otp,
+            "appName": "conformance", "deviceName": format!("{}{device}", self.statement), "namespaces": namespaces, "otp": otp,
             "apkamPublicKey": self.world.keys.public,
             "encryptedAPKAMSymmetricKey": "c3ltbWV0cmlj",
         })
@@ -183,7 +197,7 @@ async fn first_request(world: Arc<World>) -> Check {
 }
 
 async fn states(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s201").await?;
     let says = |code: &str, id: &str, state: &str| {
         format!("error:{code}:enrollment_id: {id} is {state}\n@")
     };
@@ -200,7 +214,7 @@ async fn states(world: Arc<World>) -> Check {
 }
 
 async fn narrower(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s202").await?;
     let (_, mut plain) = home.enrolled("plain", &wavi()).await?;
     let managing = json!({ "__manage": "rw", "wavi": "r" });
     let (_, mut manager) = home.enrolled("manager", &managing).await?;
@@ -217,7 +231,7 @@ async fn narrower(world: Arc<World>) -> Check {
 }
 
 async fn wrong_steps(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s203").await?;
     let id = home.requested("one", &wavi()).await?;
     let text = "Cannot revoke a pending enrollment. Only approved enrollments can be revoked";
     contains("revoke", &home.owner.refuses(&step("revoke", &id), "AT0011").await?, text)?;
@@ -242,7 +256,7 @@ async fn wrong_steps(world: Arc<World>) -> Check {
 }
 
 async fn revoked(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s204").await?;
     let (id, mut one) = home.enrolled("one", &wavi()).await?;
     let mut two = home.identity.enrolled(&id, &world.keys).await?;
     home.owner.data(&step("revoke", &id)).await?;
@@ -254,7 +268,7 @@ async fn revoked(world: Arc<World>) -> Check {
 }
 
 async fn self_revoked(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s205").await?;
     let namespaces = json!({ "__manage": "rw", "*": "rw" });
     let (id, mut client) = home.enrolled("one", &namespaces).await?;
     let answer = client.refuses(&step("revoke", &id), "AT0031").await?;
@@ -272,7 +286,7 @@ async fn self_revoked(world: Arc<World>) -> Check {
 }
 
 async fn twice(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s206").await?;
     let id = home.requested("one", &wavi()).await?;
     for state in ["pending", "approved"] {
         let otp = home.otp().await?;
@@ -281,7 +295,7 @@ async fn twice(world: Arc<World>) -> Check {
         let answer = client.refuses(&format!("enroll:request:{wish}"), "AT0011").await?;
         let text = format!(
             "Another enrollment with id {id} exists with the app name: conformance and device \
-             name: one in {state} state"
+             name: s206one in {state} state"
         );
         contains("a second request", &answer, &text)?;
         if state == "pending" {
@@ -292,7 +306,7 @@ async fn twice(world: Arc<World>) -> Check {
 }
 
 async fn expiry(world: Arc<World>) -> Check {
-    let mut home = Home::new(&world).await?;
+    let mut home = Home::shared(&world, "s208").await?;
     let otp = home.otp().await?;
     let mut wish = home.wish("one", &wavi(), &otp);
     wish["apkamKeysExpiryInMillis"] = json!(2_500);
@@ -306,11 +320,11 @@ async fn expiry(world: Arc<World>) -> Check {
     let text = format!("error:AT0028:enrollment_id: {id} is expired or invalid\n@");
     same("a new connection", &home.pkam(&id).await?, &text)?;
     // One implementation closes without a word, another says why before it.
-    let sent = open.send(&format!("update:x.wavi{} v\n", home.identity.name)).await;
+    let sent = open.send(&format!("update:s208.wavi{} v\n", home.identity.name)).await;
     let rest = if sent.is_ok() { open.rest().await? } else { String::new() };
     let is_refused = rest.is_empty() || rest.starts_with("error:");
     that(is_refused, "a refusal and a close", &rest)?;
-    let key = format!("llookup:x.wavi{}", home.identity.name);
+    let key = format!("llookup:s208.wavi{}", home.identity.name);
     let answer = home.owner.ask(&key).await?;
     begins("what was tried afterwards", &answer, "error:AT0015-")
 }

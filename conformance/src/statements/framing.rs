@@ -74,8 +74,8 @@ async fn blank_after_from(world: Arc<World>) -> Check {
 }
 
 async fn blank_after_pkam(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    let mut client = spare.activated(&world.keys).await?;
+    let spare = world.keyed().await?;
+    let mut client = spare.owner().await?;
     let challenge = client.data(&format!("from:{}", spare.name)).await?;
     let pkam = format!("pkam:{}\n", world.keys.sign(&challenge)?);
     client.expect(&pkam, &spare.success()).await?;

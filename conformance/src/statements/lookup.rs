@@ -173,8 +173,8 @@ async fn reference(world: Arc<World>) -> Check {
 
 async fn new_public_key(world: Arc<World>) -> Check {
     let (holder, other) = (world.spare()?, world.spare()?);
-    let mut owner = holder.activated(&world.keys).await?;
-    let mut others = other.activated(&world.keys).await?;
+    let mut owner = holder.owner().await?;
+    let mut others = other.owner().await?;
     let public = format!("publickey{}", other.name);
     others.number(&format!("update:public:{public} first")).await?;
     owner.gives(&format!("plookup:{public}"), "first").await?;

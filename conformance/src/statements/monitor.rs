@@ -105,7 +105,7 @@ async fn statistics(world: Arc<World>) -> Check {
     let spare = world.spare()?;
     let (mut owner, mut monitor) = (spare.owner().await?, spare.owner().await?);
     watch(&mut monitor, "monitor").await?;
-    monitor.be_patient(Duration::from_secs(17));
+    monitor.be_patient(Duration::from_secs(20));
     for (command, operation) in [("update", "update"), ("delete", "delete")] {
         let value = if command == "update" { " v" } else { "" };
         let id = owner.number(&format!("{command}:k.x{}{value}", spare.name)).await?.to_string();
@@ -121,7 +121,7 @@ async fn statistics(world: Arc<World>) -> Check {
     let began = Instant::now();
     told(&mut monitor, |told| told["id"] == "-1").await?;
     let took = began.elapsed();
-    that(took < Duration::from_secs(16), "the next within 15 s", format_args!("{took:?}"))
+    that(took < Duration::from_secs(18), "the next within 15 s", format_args!("{took:?}"))
 }
 
 async fn heartbeat(world: Arc<World>) -> Check {

@@ -171,7 +171,7 @@ async fn protected(world: Arc<World>) -> Check {
 
 async fn cached_public_key(world: Arc<World>) -> Check {
     let other = world.spare()?;
-    let mut others = other.activated(&world.keys).await?;
+    let mut others = other.owner().await?;
     others.number(&format!("update:public:publickey{} k", other.name)).await?;
     let mut owner = world.alice.owner().await?;
     owner.gives(&format!("plookup:publickey{}", other.name), "k").await?;
@@ -218,7 +218,6 @@ pub(super) async fn becomes_known(
 }
 
 async fn secret(world: Arc<World>) -> Check {
-    let spare = world.spare()?;
-    let mut owner = spare.activated(&world.keys).await?;
+    let mut owner = world.spare()?.owner().await?;
     owner.gives("delete:privatekey:at_secret", "-1").await
 }

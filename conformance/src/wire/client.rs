@@ -242,6 +242,11 @@ impl Client {
 
 /// Whether the last line is a prompt, and one stands before it.
 fn is_answer(bytes: &[u8]) -> bool {
+    // Long answers come in many records; looking through all of it each time would cost more than
+    // they do.
+    if bytes.last() != Some(&b'@') {
+        return false;
+    }
     let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return false };
     let prompt = &bytes[end + 1..];
     prompt == b"@" || (prompt.len() > 2 && prompt.starts_with(b"@") && prompt.ends_with(b"@"))

@@ -12,6 +12,7 @@ mod tls;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::check::{Check, failed, not_applicable};
 use crate::wire::Client;
@@ -54,6 +55,7 @@ pub struct World {
     pub keys: RsaKeys,
     emoji: Option<String>,
     spares: Mutex<Vec<Identity>>,
+    keyed: OnceCell<Arc<Identity>>,
     /// Makes the names of this run's keys its own.
     run: String,
     /// Our own program lives as long as the world.
@@ -89,6 +91,7 @@ impl World {
             keys,
             emoji,
             spares: Mutex::new(spares),
+            keyed: OnceCell::new(),
             run: random_word().map_err(|error| SetupError::new(what, error))?,
             _ours: ours,
         };
@@ -130,6 +133,21 @@ impl World {
     pub fn spare(&self) -> Check<Identity> {
         let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
         spares.pop().ok_or_else(|| not_applicable("needs one more identity to change for good"))
+    }
+
+    /// An identity that all share who only need one with [`World::keys`] as her PKAM key, and leave
+    /// her as she is. A server makes a key pair of its own for each that is activated, which takes
+    /// its time.
+    ///
+    /// # Errors
+    /// [`Stop::NotApplicable`](crate::Stop) where there is none.
+    pub async fn keyed(&self) -> Check<Arc<Identity>> {
+        let activate = || async {
+            let spare = self.spare()?;
+            spare.activated(&self.keys).await?;
+            Ok(Arc::new(spare))
+        };
+        self.keyed.get_or_try_init(activate).await.map(Arc::clone)
     }
 
     /// An identity with a name beyond ASCII.
