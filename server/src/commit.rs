@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::notification::Notification;
 use protocol::{AtSign, ErrorCode, Timestamp};
-use storage::{Commit, CommitError, Seq, Store, SyncJob};
+use storage::{Batch, Commit, CommitError, Seq, Store, SyncJob};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::access_log::AccessLog;
@@ -21,6 +21,11 @@ use crate::notify::outbox::Queues;
 use crate::records::{self, NEXT_COMMIT, Table};
 use crate::refusal::Refusal;
 use crate::view::View;
+
+/// Names that begin so are malformed…
+const MALFORMED_PREFIX: &[u8] = b"public:cached:";
+/// …and so is this one: it lacks its owner.
+const MALFORMED: &[u8] = b"public:publickey";
 
 /// A server's store with what is decided under its lock.
 pub(crate) struct Ledger {
@@ -54,6 +59,7 @@ enum Pending {
 impl Ledger {
     /// Reads the counters and the queues of a store.
     pub(crate) fn open(store: Store) -> Result<Self, Refusal> {
+        remove_malformed(&store)?;
         let counters = Counters::read(&store)?;
         let mut queues = Queues::default();
         queues.apply(View::new(&store).queued()?, &[]);
@@ -215,6 +221,23 @@ impl Counters {
         let notifications = kept.iter().sum();
         Ok(Self { next_commit, next_serial, last_notified: Timestamp(0), notifications })
     }
+}
+
+/// No command writes such names, but a store that was filled by something else may have them (the
+/// protocol's section 4.4). They are not keys, so there is nothing to tell the commit log.
+fn remove_malformed(store: &Store) -> Result<(), Refusal> {
+    let mut names = store.keys(&Table::Live.key(MALFORMED_PREFIX));
+    let exact = Table::Live.key(MALFORMED);
+    names.extend(store.keys(&exact).into_iter().filter(|key| **key == *exact));
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    for key in &names {
+        batch.delete(key).delete(&Table::Spans.key(key));
+    }
+    tracing::warn!(count = names.len(), "malformed keys are removed");
+    store.commit_blocking(batch).map(drop).map_err(|_| Refusal::store())
 }
 
 /// Syncs that run now, of all servers of the process.

@@ -7,7 +7,9 @@ use storage::{Batch, Store};
 use crate::commit::Counters;
 use crate::commit_log::{self, Entry};
 use crate::notify::outbox::{Queues, Waiting};
-use crate::records::{self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, Record, Span, Table};
+use crate::records::{
+    self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, REFRESHED_DAY, Record, Span, Table,
+};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -115,6 +117,11 @@ impl<'a> Draft<'a> {
     /// Keeps who came and what was looked up.
     pub(crate) fn put_access_log(&mut self, bytes: &[u8]) {
         self.change().put(ACCESS_LOG, bytes);
+    }
+
+    /// Keeps on which day copies of others' keys were refreshed.
+    pub(crate) fn put_refreshed_day(&mut self, day: u64) {
+        self.change().put(REFRESHED_DAY, &records::encode_number(day));
     }
 
     /// Puts a notification at the end of its receiver's queue.

@@ -13,6 +13,7 @@ use crate::access_log::Compaction;
 use crate::draft::Draft;
 use crate::limits::SWEEP_BATCH_MAX;
 use crate::records::Table;
+use crate::refresh;
 use crate::refusal::Refusal;
 use crate::server::Server;
 
@@ -25,6 +26,9 @@ pub(crate) async fn keep(server: Arc<Server>) {
         }
         if let Err(refusal) = keep_access_log(&server).await {
             tracing::warn!(code = refusal.fault.code.code(), "the access log is not written");
+        }
+        if let Err(refusal) = refresh::begin_if_due(&server).await {
+            tracing::warn!(code = refusal.fault.code.code(), "copies are not refreshed");
         }
         server.pool().close_idle(limits.link_idle_max);
         tokio::select! {

@@ -34,6 +34,7 @@ mod notify;
 mod outbound;
 mod provision;
 mod records;
+mod refresh;
 mod refusal;
 mod roster;
 mod server;

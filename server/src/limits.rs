@@ -125,6 +125,10 @@ pub(crate) const TOP_MAX: usize = 5;
 pub(crate) const BLOCKED_MAX: usize = 1_000;
 /// Bytes of an answer to `batch` beyond which no further command of it is done.
 pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 10_240_000;
+/// Copies of others' keys that are fetched again on one day…
+pub(crate) const REFRESHED_MAX: usize = 1_000;
+/// …and how long that may take in all.
+pub(crate) const REFRESH_DEADLINE: Duration = Duration::from_secs(600);
 /// Keys that one sweep removes in one commit.
 pub(crate) const SWEEP_BATCH_MAX: usize = 256;
 /// How long the end of a server waits for what it still does.

@@ -10,6 +10,7 @@
 //! | `x` | key of another table | [`Span`]: only where it is not for ever |
 //! | `a` | – | who came and what was looked up |
 //! | `c` | – | the next commit id |
+//! | `d` | – | the day when copies of others' keys were refreshed last |
 //! | `s` | notification id | a notification that the owner sent |
 //! | `r` | notification id, NUL, sender | a notification that came |
 //! | `q` | serial number, big-endian | a notification that waits to be delivered |
@@ -27,6 +28,8 @@ const NO_COMMIT: u64 = u64::MAX;
 pub(crate) const NOTHING: &[u8] = &[LAYOUT];
 /// The key of the only entry of table `c`.
 pub(crate) const NEXT_COMMIT: &[u8] = b"c";
+/// The key of the only entry of table `d`.
+pub(crate) const REFRESHED_DAY: &[u8] = b"d";
 /// The key of the only entry of table `a`.
 pub(crate) const ACCESS_LOG: &[u8] = b"a";
 

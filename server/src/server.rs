@@ -1,6 +1,7 @@
 //! One personal server while it is awake.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use net::drain::Drain;
@@ -38,6 +39,8 @@ pub struct Server {
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
     tasks: Drain,
+    /// The day on which copies of others' keys were looked through.
+    refreshed: AtomicU64,
     opened: Instant,
 }
 
@@ -83,6 +86,7 @@ impl Server {
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             tasks: Drain::new(),
+            refreshed: AtomicU64::new(u64::MAX),
             opened: Instant::now(),
         });
         server.deliver();
@@ -185,6 +189,11 @@ impl Server {
     /// The signing pair, once it was needed.
     pub(crate) fn signing(&self) -> &OnceCell<SigningPair> {
         &self.signing
+    }
+
+    /// Whether copies of others' keys were looked through on this day; from now on they were.
+    pub(crate) fn refreshed_today(&self, day: u64) -> bool {
+        self.refreshed.swap(day, Ordering::Relaxed) == day
     }
 
     /// Who came, and what was looked up.

@@ -442,13 +442,14 @@ fn delete_names_one_key_and_knows_the_secret() {
 }
 
 #[test]
-fn monitor_leaves_its_regular_expression_as_it_is() {
+fn monitor_folds_its_regular_expression_where_the_command_counts_as_lower_case() {
     // Checklist 185 to 188.
     let since = |millis| Some(Timestamp(millis));
     let regex = |text: &str| Some(text.to_owned());
     for (line, expected) in [
         ("monitor", Monitor::default()),
-        ("monitor .Wavi", Monitor { regex: regex(".Wavi"), ..Monitor::default() }),
+        ("monitor .Wavi\\S", Monitor { regex: regex(".wavi\\S"), ..Monitor::default() }),
+        ("monitor:0 .W", Monitor { since: since(0), regex: regex(".W"), ..Monitor::default() }),
         ("monitor @bob:x \\S", Monitor { regex: regex("@bob:x \\S"), ..Monitor::default() }),
         ("monitor:0 .*", Monitor { since: since(0), regex: regex(".*"), ..Monitor::default() }),
         (

@@ -12,6 +12,7 @@ mod lab;
 mod notifications;
 mod notify_all;
 mod peer;
+mod refresh;
 mod restart;
 mod sharing;
 mod stats;
