@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use crate::check::{Check, failed, not_applicable};
 use crate::wire::Client;
 
-pub use authority::Authority;
+pub use authority::{Authority, Leaf};
 pub use credential::Credential;
 pub use given::{Given, NamedCredential};
 pub use identity::Identity;
