@@ -75,7 +75,7 @@ async fn check_07_an_emoji_name_resolves() {
 }
 
 #[tokio::test]
-async fn check_08_a_name_split_inside_a_character_resolves() {
+async fn check_08_gap_20_a_name_split_inside_a_character_resolves() {
     let running = running().await;
     let mut client = running.client().await;
     let line = "bob🛠\n".as_bytes();

@@ -26,13 +26,14 @@ pub(crate) fn sent(view: &mut View<'_>, id: &str) -> Result<Option<Notification>
     }
 }
 
-/// What is kept under this id: what the owner sent, or else what came.
+/// What is kept under this id: what the owner sent, or else what came first. Who sends under
+/// another's id later does not hide it.
 pub(crate) fn find(view: &mut View<'_>, id: &str) -> Result<Option<Notification>, Refusal> {
     if let Some(notification) = sent(view, id)? {
         return Ok(Some(notification));
     }
     let received = view.each(&received_from_anybody(id), |_, bytes| Ok(decode(bytes)?))?;
-    Ok(received.into_iter().next())
+    Ok(received.into_iter().min_by_key(|notification| notification.at))
 }
 
 /// Whether this very notification has come before.

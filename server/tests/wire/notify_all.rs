@@ -34,7 +34,7 @@ async fn s184_one_notification_goes_to_all_and_each_has_an_id() {
 }
 
 #[tokio::test]
-async fn s184_nobody_but_the_owner_sends_to_all_and_she_only_as_herself() {
+async fn s184_gap_1_nobody_but_the_owner_sends_to_all_and_she_only_as_herself() {
     let lab = Lab::new().await;
     let _alice = lab.start("@alice").await;
     let mut alice = lab.owner("@alice").await;
