@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod directory;
 mod engine;
 mod peers;
 mod report;
@@ -39,6 +40,8 @@ enum Bench {
     Store(store::Options),
     /// First answer of a sleeping server, beside `docker start` where an engine runs
     Wake(wake::Options),
+    /// Lookups in a directory of a million, beside Redis: rates, processor time, memory, start
+    Directory(directory::Options),
     /// Ten thousand identities in one process: registering, memory, restart
     Scale(scale::Options),
 }
@@ -61,6 +64,7 @@ fn main() {
     match cli.bench {
         Bench::Store(options) => store::run(&setting, &options),
         Bench::Wake(options) => wake::run(&setting, &options),
+        Bench::Directory(options) => directory::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }
 }

@@ -9,13 +9,15 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::handshake::prepare;
 use crate::limits::DIAL_ADDRESSES_MAX;
-pub use crate::reach::DialPolicy;
+pub use crate::reach::{DialPolicy, DialTarget, DialTargetError};
+#[cfg(feature = "sim")]
+use crate::sim::SimNet;
+use crate::socket::Socket;
 use crate::tls::ClientTls;
 
 /// A connection to a server whose certificate carries the name that was dialled.
-pub type ClientStream = tokio_rustls::client::TlsStream<TcpStream>;
+pub type ClientStream = tokio_rustls::client::TlsStream<Socket>;
 
 /// Calls servers. The name is resolved once; the address that the policy was asked about is the
 /// address that is connected; the certificate is checked for the name.
@@ -24,6 +26,8 @@ pub struct Dialer {
     tls: ClientTls,
     policy: DialPolicy,
     deadline: Duration,
+    #[cfg(feature = "sim")]
+    simulated: Option<SimNet>,
 }
 
 /// Why a call did not come about.
@@ -38,7 +42,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// All its addresses are forbidden.
-    #[error("{0} is at no address that may be called from here")]
+    #[error("{0} is at no public address, and at none that the operator lists as reachable")]
     Forbidden(String),
     /// Nobody answers at its addresses.
     #[error("cannot connect to {address}")]
@@ -73,7 +77,20 @@ impl Dialer {
     /// The deadline is for one call in all: resolving, connecting, handshake.
     #[must_use]
     pub fn new(tls: ClientTls, policy: DialPolicy, deadline: Duration) -> Self {
-        Self { tls, policy, deadline }
+        Self {
+            tls,
+            policy,
+            deadline,
+            #[cfg(feature = "sim")]
+            simulated: None,
+        }
+    }
+
+    /// The same on a network inside the process.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn simulated(tls: ClientTls, network: SimNet, deadline: Duration) -> Self {
+        Self { simulated: Some(network), ..Self::new(tls, DialPolicy::Any, deadline) }
     }
 
     /// Calls this server.
@@ -89,20 +106,26 @@ impl Dialer {
     async fn call(&self, address: &Address) -> Result<ClientStream, DialError> {
         let stream = self.connect(address).await?;
         let refused = |source| DialError::Tls { address: address.to_string(), source };
-        prepare(&stream).map_err(refused)?;
+        stream.prepare().map_err(refused)?;
         let name = ServerName::try_from(address.host.as_str().to_owned())
             .map_err(|e| refused(io::Error::new(io::ErrorKind::InvalidInput, e)))?;
         self.tls.connector().connect(name, stream).await.map_err(refused)
     }
 
-    async fn connect(&self, address: &Address) -> Result<TcpStream, DialError> {
+    async fn connect(&self, address: &Address) -> Result<Socket, DialError> {
+        #[cfg(feature = "sim")]
+        if let Some(network) = &self.simulated {
+            let connected = network.connect(address);
+            let address = address.to_string();
+            return connected.map_err(|source| DialError::Connect { address, source });
+        }
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         let targets = self.targets(address).await?;
         // One that swallows packets must not take the time of all others.
         let share = self.deadline / u32::try_from(targets.len()).unwrap_or(u32::MAX).max(1);
         for target in targets {
             match timeout(share, TcpStream::connect(target)).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => return Ok(stream.into()),
                 Ok(Err(e)) => last = e,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
             }
@@ -115,7 +138,7 @@ impl Dialer {
         let resolved = tokio::net::lookup_host((host, address.port.get()))
             .await
             .map_err(|source| DialError::Resolve { host: host.to_owned(), source })?;
-        let allowed = resolved.filter(|target| self.policy.allows(target.ip()));
+        let allowed = resolved.filter(|target| self.policy.allows(address, *target));
         let targets: Vec<_> = allowed.take(DIAL_ADDRESSES_MAX).collect();
         match targets.is_empty() {
             true => Err(DialError::Forbidden(host.to_owned())),

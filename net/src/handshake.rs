@@ -8,10 +8,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use crate::limits::{KEEPALIVE_AFTER, KEEPALIVE_INTERVAL};
+use crate::socket::Socket;
 use crate::tls::ServerTls;
 
 /// A client's connection, its handshake done.
-pub type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
+pub type ServerStream = tokio_rustls::server::TlsStream<Socket>;
 
 /// Why a handshake did not come about. It is counted; nobody logs it.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +36,12 @@ pub enum HandshakeError {
 /// # Errors
 /// [`HandshakeError`] by reason; the socket is closed.
 pub async fn accept(
-    stream: TcpStream,
+    stream: impl Into<Socket>,
     tls: &ServerTls,
     deadline: Duration,
 ) -> Result<ServerStream, HandshakeError> {
-    prepare(&stream).map_err(HandshakeError::Socket)?;
+    let stream = stream.into();
+    stream.prepare().map_err(HandshakeError::Socket)?;
     match tokio::time::timeout(deadline, tls.acceptor().accept(stream)).await {
         Err(_) => Err(HandshakeError::Deadline),
         Ok(Ok(stream)) => Ok(stream),

@@ -15,6 +15,7 @@
 pub mod accept;
 pub mod clock;
 pub mod dial;
+mod dial_target;
 pub mod drain;
 pub mod gate;
 pub mod handshake;
@@ -23,6 +24,9 @@ pub mod limits;
 pub mod line_conn;
 pub mod lookup;
 pub mod reach;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod socket;
 pub mod telemetry;
 pub mod tls;
 mod turns;

@@ -34,7 +34,7 @@ async fn s054_clients_of_tls_1_2_only_and_of_1_3_only_are_served() {
         server.flush().await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'@');
         assert_eq!(client.get_ref().1.tls13_tickets_received(), 0);
-        assert!(server.get_ref().0.nodelay().unwrap());
+        assert!(server.get_ref().0.tcp().unwrap().nodelay().unwrap());
     }
 }
 

@@ -73,6 +73,11 @@ impl Ledger {
         AccessLog::read(&mut View::new(&self.store))
     }
 
+    /// How many entries the store has.
+    pub(crate) fn len(&self) -> usize {
+        self.store.len()
+    }
+
     /// Whether the store takes no more writes.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)

@@ -16,6 +16,7 @@ use crate::records::Table;
 use crate::refresh;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 
 /// Looks after a server while there are connections.
 pub(crate) async fn keep(server: Arc<Server>) {
@@ -58,7 +59,7 @@ async fn keep_access_log(server: &Server) -> Result<(), Refusal> {
 /// Removes what is over, some at a time so that the lock is never held for long.
 async fn sweep(server: &Arc<Server>) -> Result<(), Refusal> {
     let now = server.now();
-    let spans = server.ledger().read(|view| view.spans(b"")).await?;
+    let spans = server.survey(Standing::Owner, |view| view.spans(b"")).await?;
     let kept = spans.iter().filter(|(key, _)| is_notification(key)).count();
     let expired: Vec<_> = spans.into_iter().filter(|(_, span)| span.is_expired(now)).collect();
     let over = expired.iter().filter(|(key, _)| is_notification(key)).count();

@@ -1,7 +1,7 @@
 //! One personal server while it is awake.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::drain::Drain;
@@ -16,12 +16,15 @@ use crate::commit::Ledger;
 use crate::draft::Draft;
 use crate::expiry;
 use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
+use crate::memory::Memory;
 use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
+use crate::notify::reminder::{Remind, Reminder};
 use crate::outbound::{Pool, Proofs};
 use crate::records::ACCESS_LOG;
 use crate::refusal::Refusal;
 use crate::roster::Roster;
+use crate::share::Shares;
 use crate::signing::SigningPair;
 use crate::world::World;
 
@@ -38,11 +41,18 @@ pub struct Server {
     access: AccessLog,
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
+    reminder: Reminder,
+    number: usize,
+    shares: Shares,
+    memory: Arc<Memory>,
     tasks: Drain,
     /// The day on which copies of others' keys were looked through.
     refreshed: AtomicU64,
     opened: Instant,
 }
+
+/// Servers that were opened so far.
+static OPENED: AtomicUsize = AtomicUsize::new(0);
 
 /// Why a server does not open.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +81,24 @@ impl Server {
         store: Store,
         world: Arc<World>,
     ) -> Result<Arc<Self>, ServerError> {
+        Self::open_hosted(identity, store, world, None)
+    }
+
+    /// The same for a host that wants to know that something waits to be delivered, before the first
+    /// who had it wait is answered.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`] if the store cannot be read.
+    pub fn open_hosted(
+        identity: AtSign,
+        store: Store,
+        world: Arc<World>,
+        remind: Option<Remind>,
+    ) -> Result<Arc<Self>, ServerError> {
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
         let access = ledger.access_log().map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
+        let memory = Memory::of_one(world.limits.memory_max, &world.memory);
         let server = Arc::new(Self {
             identity,
             world,
@@ -85,6 +110,10 @@ impl Server {
             access,
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
+            reminder: Reminder::new(remind),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
+            shares: Shares::new(),
+            memory,
             tasks: Drain::new(),
             refreshed: AtomicU64::new(u64::MAX),
             opened: Instant::now(),
@@ -106,6 +135,19 @@ impl Server {
         self.roster.is_empty()
             && self.tasks.running() == 0
             && (self.waiting() == 0 || self.is_stopped())
+    }
+
+    /// Whether nobody is connected and nothing is being done, so that it may be shut for the time
+    /// being: what waits to be delivered waits for its [`next_try`](Self::next_try).
+    #[must_use]
+    pub fn may_nap(&self) -> bool {
+        self.is_idle() || (self.roster.is_empty() && self.next_try().is_some())
+    }
+
+    /// When a delivery that failed is tried again; none while one is tried, or nothing waits.
+    #[must_use]
+    pub fn next_try(&self) -> Option<Instant> {
+        self.ledger.queues(|queues| queues.next_try())
     }
 
     /// How many notifications wait to be delivered to others.
@@ -155,6 +197,20 @@ impl Server {
 
     pub(crate) fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Tells it from all others of the process.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// What its callers can make it hold.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -221,7 +277,11 @@ impl Server {
         &self,
         decide: impl FnOnce(&mut Draft<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.ledger.write(&self.identity, self.now(), decide).await
+        let result = self.ledger.write(&self.identity, self.now(), decide).await?;
+        if self.waiting() > 0 {
+            self.reminder.tell().await?;
+        }
+        Ok(result)
     }
 
     /// After a commit: monitors learn of it, and what it queued is delivered.
@@ -232,7 +292,8 @@ impl Server {
 
     /// After a commit: monitors are told of what came until now.
     pub(crate) fn announce(&self, until: Timestamp) {
-        self.ledger.announce(until, |notification| self.monitors.publish(notification));
+        self.ledger
+            .announce(until, |notification| self.monitors.publish(notification, &self.memory));
     }
 
     /// Starts a delivery for each receiver that has none.

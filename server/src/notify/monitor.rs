@@ -1,7 +1,8 @@
 //! Connections that are told of notifications as they come.
 //!
 //! Each has a short queue of its own. A monitor that does not read in time is dropped, and delays
-//! nobody; it asks again for what it missed. Statistics are not queued at all: a monitor that is
+//! nobody; it asks again for what it missed. What is large is counted while it waits; where there is no
+//! memory for it, those are dropped who have not read what came before. Statistics are not queued at all: a monitor that is
 //! behind learns the latest.
 
 use std::collections::HashSet;
@@ -14,7 +15,8 @@ use protocol::{AtSign, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::limits::{Limits, REPLAYED_MAX};
+use crate::limits::{Limits, REPLAYED_MAX, UNCOUNTED_BYTES_MAX};
+use crate::memory::{Memory, Reserved};
 use crate::verb::Pattern;
 
 /// How far the store has come.
@@ -32,12 +34,18 @@ pub(crate) struct Monitors {
 
 struct Listener {
     pattern: Pattern,
-    queue: mpsc::Sender<Arc<Notification>>,
+    queue: mpsc::Sender<Arc<Told>>,
+}
+
+/// A notification on its way to monitors, with the memory that it takes until all have it.
+pub(crate) struct Told {
+    pub(crate) notification: Notification,
+    _reserved: Option<Reserved>,
 }
 
 /// A monitor's end.
 pub(crate) struct Subscription {
-    queue: mpsc::Receiver<Arc<Notification>>,
+    queue: mpsc::Receiver<Arc<Told>>,
     progress: watch::Receiver<Progress>,
     /// None where statistics do not match what a strict monitor asked for.
     next_stats: Option<Instant>,
@@ -56,7 +64,7 @@ pub(crate) struct Backlog {
 
 /// What a monitor is told.
 pub(crate) enum Event {
-    Notification(Arc<Notification>),
+    Notification(Arc<Told>),
     /// It is time for statistics.
     Stats {
         commit: i64,
@@ -89,14 +97,23 @@ impl Monitors {
     }
 
     /// Tells every monitor that wants to know. Waits for none.
-    pub(crate) fn publish(&self, notification: Notification) {
-        let notification = Arc::new(notification);
-        self.listeners().retain(|listener| {
+    pub(crate) fn publish(&self, notification: Notification, memory: &Arc<Memory>) {
+        let mut listeners = self.listeners();
+        if listeners.is_empty() {
+            return;
+        }
+        let bytes = notification.value.as_ref().map_or(0, String::len);
+        let reserved = if bytes > UNCOUNTED_BYTES_MAX { memory.reserve(bytes) } else { None };
+        let has_room = bytes <= UNCOUNTED_BYTES_MAX || reserved.is_some();
+        let told = Arc::new(Told { notification, _reserved: reserved });
+        listeners.retain(|listener| {
             let Listener { pattern, queue } = listener;
-            if !pattern.is_notification(&notification.subject, &notification.from) {
+            let Notification { subject, from, .. } = &told.notification;
+            if !pattern.is_notification(subject, from) {
                 return !queue.is_closed();
             }
-            queue.try_send(Arc::clone(&notification)).is_ok()
+            let is_behind = queue.capacity() < queue.max_capacity();
+            (has_room || !is_behind) && queue.try_send(Arc::clone(&told)).is_ok()
         });
     }
 
@@ -125,9 +142,9 @@ impl Subscription {
         loop {
             tokio::select! {
                 biased;
-                notification = queue.recv() => match notification {
-                    Some(notification) if !take(replayed, &notification) => {
-                        return Event::Notification(notification);
+                told = queue.recv() => match told {
+                    Some(told) if !take(replayed, &told.notification) => {
+                        return Event::Notification(told);
                     }
                     Some(_) => continue,
                     None => return Event::Dropped,

@@ -96,6 +96,14 @@ impl Session {
         matches!(self, Self::Owner(_) | Self::Peer(_))
     }
 
+    /// The other identity that has proved to be calling, if one has.
+    pub(crate) fn peer(&self) -> Option<&AtSign> {
+        match self {
+            Self::Peer(session) => Some(session.name()),
+            _ => None,
+        }
+    }
+
     /// How this client wants its errors.
     pub(crate) fn error_shape(&self) -> ErrorShape {
         match self {

@@ -10,7 +10,9 @@ use protocol::{Command, ErrorCode};
 use crate::keys;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::{info, lookup, scan};
+use crate::view::View;
 
 /// Does a command for somebody who has proved nothing. There is no way from here to a write.
 pub(super) async fn handle(server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
@@ -22,7 +24,8 @@ pub(super) async fn handle(server: &Arc<Server>, command: Command) -> Result<Ans
         }
         Command::Scan(command) => {
             let now = server.now();
-            server.ledger().read(|view| scan::as_anybody(view, &command, now)).await
+            let scan = |view: &mut View<'_>| scan::as_anybody(view, &command, now);
+            server.survey(Standing::Other, scan).await
         }
         Command::Notify(_) => {
             let text = "Notify command cannot be executed without authentication";

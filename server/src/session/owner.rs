@@ -15,10 +15,12 @@ use crate::keys;
 use crate::notify::monitor::matches_stats;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::{
     Pattern, config, delete, llookup, lookup, monitor, notify, notify_fetch, notify_list,
     notify_remove, notify_status, plookup, scan, sees_everything, sync_from, update, update_meta,
 };
+use crate::view::View;
 
 pub(crate) struct Owner {
     pub(super) caller: Caller,
@@ -84,7 +86,8 @@ impl Owner {
             Command::NotifyStatus { id } => ledger.read(|v| notify_status::run(v, &id, now)).await,
             Command::NotifyFetch { id } => ledger.read(|v| notify_fetch::run(v, &id, now)).await,
             Command::NotifyList(command) => {
-                ledger.read(|v| notify_list::run(v, &command, None, now)).await
+                let list = |v: &mut View<'_>| notify_list::run(v, &command, None, now);
+                server.survey(Standing::Owner, list).await
             }
             Command::NotifyRemove { id } => server.write(|d| notify_remove::run(d, &id)).await,
             Command::Pol => Err(Refusal::closing(
@@ -136,7 +139,8 @@ impl Owner {
             Some(peer) => remote::scan(server, peer, command).await,
             None => {
                 let now = server.now();
-                server.ledger().read(|view| scan::as_owner(view, command, now)).await
+                let scan = |view: &mut View<'_>| scan::as_owner(view, command, now);
+                server.survey(Standing::Owner, scan).await
             }
         }
     }
@@ -160,8 +164,7 @@ impl Owner {
         let mut subscription = server.monitors().subscribe(pattern.clone(), wants_stats, limits);
         let now = server.now();
         let backlog = server
-            .ledger()
-            .read(|view| monitor::backlog(view, &pattern, command.since, now))
+            .survey(Standing::Owner, |view| monitor::backlog(view, &pattern, command.since, now))
             .await?;
         subscription.replays(&backlog);
         Ok(Reply::Monitor { subscription, backlog })

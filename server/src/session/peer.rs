@@ -12,7 +12,9 @@ use crate::auth::PeerProven;
 use crate::notify::inbox;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::{lookup, notify_list, scan};
+use crate::view::View;
 
 pub(crate) struct Peer {
     pub(super) caller: Caller,
@@ -56,11 +58,13 @@ impl Peer {
                 Err(Refusal::new(ErrorCode::Unauthenticated, text))
             }
             Command::Scan(command) => {
-                ledger.read(|view| scan::as_peer(view, peer, &command, now)).await
+                let scan = |view: &mut View<'_>| scan::as_peer(view, peer, &command, now);
+                server.survey(Standing::Other, scan).await
             }
             Command::Notify(command) => self.deliver(server, *command).await,
             Command::NotifyList(command) => {
-                ledger.read(|view| notify_list::run(view, &command, Some(peer), now)).await
+                let list = |view: &mut View<'_>| notify_list::run(view, &command, Some(peer), now);
+                server.survey(Standing::Other, list).await
             }
             command => open::handle(server, command).await,
         }

@@ -124,7 +124,8 @@ async fn s030_a_command_beyond_the_limit_is_refused_and_the_connection_closed() 
     let mut client = lab.connect("@alice").await;
     client.send(&"x".repeat(10_240_001)).await;
     let text = "error:AT0005-Exception: InboundBuffer overflow: server received request which \
-                exceeded the buffer size limit. Terminating the connection.\n@";
+                exceeded the buffer size limit. Terminating the connection. The limit is 16384 \
+                bytes\n@";
     assert_eq!(client.rest().await, text);
 }
 

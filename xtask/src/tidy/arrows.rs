@@ -9,10 +9,11 @@ use super::finding::Finding;
 /// Our crates, and those of ours that each may import.
 const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
+    ("atlas", &["protocol"]),
     ("net", &["protocol"]),
     ("storage", &["protocol"]),
     ("server", &["protocol", "net", "storage"]),
-    ("directory", &["protocol", "net"]),
+    ("directory", &["protocol", "atlas", "net"]),
     ("registrar", &["protocol", "net", "storage"]),
     ("server-host", &["protocol", "net", "storage", "server"]),
     ("swarm-router", &["protocol", "net"]),
@@ -20,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "warren",
         &[
             "protocol",
+            "atlas",
             "net",
             "storage",
             "server",
@@ -55,7 +57,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Crates that must stay without a runtime, and so can be tested without one.
-const WITHOUT_RUNTIME: &[&str] = &["protocol", "storage", "xtask"];
+const WITHOUT_RUNTIME: &[&str] = &["protocol", "atlas", "storage", "xtask"];
 
 /// Libraries that bring a runtime or a socket.
 const RUNTIME: &[&str] =
