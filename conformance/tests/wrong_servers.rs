@@ -69,7 +69,7 @@ async fn a_server_that_frames_wrongly_is_noticed() {
 #[tokio::test]
 async fn a_server_that_says_wrong_things_is_noticed() {
     let with = |is_it, change| Fake::right().server(when(is_it, change));
-    let is_llookup: fn(&str) -> bool = |line| line.starts_with("llookup:s");
+    let is_llookup: fn(&str) -> bool = |line| line.starts_with("llookup:");
     fails(40, with(|line| line.starts_with("lookup"), |r| r.replace("error:", "error:{"))).await;
     fails(44, with(is_llookup, |right| right.replace("key not found : ", "Exception: "))).await;
     fails(45, with(|line| line.starts_with("lookup"), |r| r.replace("Exception: ", ""))).await;

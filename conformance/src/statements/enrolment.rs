@@ -26,7 +26,7 @@ pub const STATEMENTS: &[Statement] = &[
     row!(
         207,
         "a request older than 48 h cannot be approved",
-        inside "server/tests/wire/enrolment.rs::s207_a_request_can_be_approved_for_48_hours"
+        inside "server/tests/wire/enrolment.rs::s207_a_pending_enrolment_waits_for_two_days"
     ),
     row!(208, "after its keys' expiry an enrolment stops working, also where it is open", expiry),
 ];

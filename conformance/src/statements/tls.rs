@@ -16,7 +16,7 @@ pub const STATEMENTS: &[Statement] = &[
     row!(
         53,
         "new certificates are served without a restart",
-        inside "net/tests/handshakes.rs::certificates_are_replaced_while_connections_live"
+        inside "net/tests/handshakes.rs::s053_certificates_are_replaced_while_connections_live"
     ),
     row!(54, "TLS 1.2 alone and TLS 1.3 alone both do", versions),
 ];

@@ -52,7 +52,7 @@ pub struct World {
     /// Trust and certificates.
     pub tls: Arc<Tls>,
     /// A key pair for the identities that are activated on the way.
-    pub keys: RsaKeys,
+    pub keys: Arc<RsaKeys>,
     emoji: Option<String>,
     spares: Mutex<Vec<Identity>>,
     keyed: OnceCell<Arc<Identity>>,
@@ -81,7 +81,7 @@ impl World {
         };
         let names = [&alice, &bob].into_iter().chain(&spares).map(|identity| &identity.name);
         let emoji = names.into_iter().find(|name| !name.is_ascii()).cloned();
-        let keys = tokio::task::spawn_blocking(RsaKeys::generate).await;
+        let keys = tokio::task::spawn_blocking(RsaKeys::of_this_process).await;
         let keys = keys.map_err(|error| SetupError::new(what, error))??;
         let world = Self {
             directory,

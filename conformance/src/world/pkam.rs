@@ -1,5 +1,7 @@
 //! Key pairs that prove who somebody is.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
@@ -23,12 +25,19 @@ pub struct RsaKeys {
 }
 
 impl RsaKeys {
-    /// Makes a new one.
+    /// The pair of this process; made at the first call, which takes a noticeable time.
     ///
     /// # Errors
     /// Where the library refuses.
-    pub fn generate() -> Result<Self, SetupError> {
-        Self::try_generate().map_err(|error| SetupError::new("making a key pair", error))
+    pub fn of_this_process() -> Result<Arc<Self>, SetupError> {
+        static KEYS: Mutex<Option<Arc<RsaKeys>>> = Mutex::new(None);
+        let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = &*keys {
+            return Ok(Arc::clone(keys));
+        }
+        let made = Self::try_generate();
+        let made = made.map_err(|error| SetupError::new("making a key pair", error))?;
+        Ok(Arc::clone(keys.insert(Arc::new(made))))
     }
 
     fn try_generate() -> Result<Self, Box<dyn std::error::Error>> {

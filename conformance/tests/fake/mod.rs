@@ -1,6 +1,7 @@
 //! A directory and two servers that are right about little, and wrong wherever a test wants it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use conformance::World;
@@ -22,7 +23,7 @@ pub struct Answer {
 /// Makes a right answer to a line into another one.
 type Change = Arc<dyn Fn(&str, Answer) -> Answer + Send + Sync>;
 
-/// How the fake differs from a right one.
+/// How the fake differs from a right one, once its world is set up.
 #[derive(Clone)]
 pub struct Fake {
     greeting: &'static str,
@@ -87,8 +88,9 @@ impl Fake {
         Self { merges: true, ..self }
     }
 
-    /// Starts it, and looks at it as the command line would.
+    /// Starts it, and looks at it as the command line would. While that is set up, it is right.
     pub async fn world(self) -> World {
+        let is_set_up = Arc::new(AtomicBool::new(false));
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::make().unwrap();
         let ca_file = folder.path().join("ca.pem");
@@ -101,14 +103,14 @@ impl Fake {
         for name in ["@alice", "@bob"] {
             let (change, state) = (Arc::clone(&self.server), Arc::new(Mutex::default()));
             let answer = move |session: &mut Session, line: &str| {
-                change(line, right(name, session, &mut state.lock().unwrap(), line))
+                right(name, session, &mut state.lock().unwrap(), line)
             };
-            let port = self.listen(&acceptor, answer).await;
+            let port = self.listen(&acceptor, answer, change, &is_set_up).await;
             book.insert(name.trim_start_matches('@'), format!("localhost:{port}"));
         }
         let change = Arc::clone(&self.directory);
-        let answer = move |_: &mut Session, line: &str| change(line, found(&book, line));
-        let port = self.listen(&acceptor, answer).await;
+        let answer = move |_: &mut Session, line: &str| found(&book, line);
+        let port = self.listen(&acceptor, answer, change, &is_set_up).await;
 
         let file = secret.display();
         let identities = ["@alice", "@bob"].map(|name| format!("{name}={file}").parse().unwrap());
@@ -118,20 +120,32 @@ impl Fake {
             identities: identities.to_vec(),
             peer: None,
         };
-        World::given(given).await.unwrap()
+        let world = World::given(given).await.unwrap();
+        is_set_up.store(true, Ordering::SeqCst);
+        world
     }
 
     async fn listen(
         &self,
         acceptor: &TlsAcceptor,
         answer: impl Fn(&mut Session, &str) -> Answer + Clone + Send + 'static,
+        change: Change,
+        is_set_up: &Arc<AtomicBool>,
     ) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (acceptor, greeting, merges) = (acceptor.clone(), self.greeting, self.merges);
+        let is_set_up = Arc::clone(is_set_up);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, answer) = (acceptor.clone(), answer.clone());
+                let is_wrong = is_set_up.load(Ordering::SeqCst);
+                let change = is_wrong.then(|| Arc::clone(&change));
+                let (greeting, merges) = if is_wrong { (greeting, merges) } else { ("@", false) };
+                let answer = move |session: &mut Session, line: &str| {
+                    let right = answer(session, line);
+                    change.as_ref().map_or(right.clone(), |change| change(line, right))
+                };
                 tokio::spawn(async move {
                     // A checker that has seen enough hangs up in the middle.
                     drop(talk(acceptor, stream, greeting, merges, answer).await);
@@ -251,6 +265,11 @@ fn right(name: &str, session: &mut Session, state: &mut State, line: &str) -> An
             }
             None => "error:AT0003-Invalid syntax : no value".to_owned(),
         },
+        "delete" => {
+            state.values.remove(rest);
+            state.last_id += 1;
+            format!("data:{}", state.last_id)
+        }
         "llookup" | "lookup" => match state.values.get(rest) {
             Some(value) => format!("data:{value}"),
             None if verb == "lookup" => {
