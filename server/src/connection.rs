@@ -65,7 +65,8 @@ impl Server {
         let span = tracing::debug_span!("connection", identity = %self.identity());
         let ticket = self.roster().enter(&self.world().limits);
         let session = Session::new(Caller::new(kept_certificates(peer_certificates(&stream))));
-        let address = stream.get_ref().0.peer_addr().ok().map(|address| address.ip());
+        let address =
+            stream.get_ref().0.tcp().and_then(|tcp| tcp.peer_addr().ok()).map(|at| at.ip());
         let conn = LineConn::new(Inlet::new(stream, Arc::clone(self.memory())), COMMAND_BYTES_MAX);
         let mut connection = Connection { conn, monitor: None, address };
         // All that is large is made before the task begins, so that the task holds it once.

@@ -34,6 +34,11 @@ impl Client {
         Self { stream, unread: String::new() }
     }
 
+    /// The connection, for readers with habits of their own.
+    pub fn into_stream(self) -> ClientStream {
+        self.stream
+    }
+
     pub async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
         self.stream.flush().await.unwrap();

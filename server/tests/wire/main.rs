@@ -5,6 +5,7 @@
 mod authentication;
 mod batch;
 mod client;
+mod clients;
 mod config;
 mod framing;
 mod gaps;
@@ -15,6 +16,7 @@ mod notify_all;
 mod peer;
 mod refresh;
 mod restart;
+mod sdk;
 mod sharing;
 mod statements;
 mod stats;
