@@ -3,10 +3,12 @@
 
 mod fake;
 
+use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use conformance::{Outcome, run, statements};
-use fake::{Answer, Fake};
+use fake::{Answer, Fake, SECRET};
 
 /// What becomes of one statement.
 async fn outcome(number: u16, fake: Fake) -> Outcome {
@@ -101,5 +103,65 @@ async fn what_cannot_be_seen_says_what_is_missing() {
             Outcome::NotApplicable { reason } => assert!(reason.contains(word), "{reason}"),
             other => panic!("{number}: {other:?}"),
         }
+    }
+}
+
+/// The checker as a program, looking at a fake: exit code and everything it prints.
+async fn program(fake: Fake, only: &'static str) -> (Option<i32>, String) {
+    let started = fake.start().await;
+    started.is_wrong.store(true, Ordering::SeqCst);
+    let running = tokio::task::spawn_blocking(move || {
+        let output = Command::new(env!("CARGO_BIN_EXE_conformance"))
+            .args(["--json", "--only", only, "--directory", &started.directory, "--ca"])
+            .arg(started.folder.path().join("ca.pem"))
+            .args(["--identity", &started.identity("@alice")])
+            .args(["--identity", &started.identity("@bob")])
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    });
+    running.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_says_whether_anything_failed_and_no_secret_is_shown() {
+    let wrong = |line: &str, right: Answer| match line {
+        "noop:0" => right.replace("ok", "OK"),
+        _ => right,
+    };
+    for (fake, code, words) in [
+        (Fake::right(), 0, "1 passed, 0 failed"),
+        (Fake::right().server(wrong), 1, "0 passed, 1 failed"),
+    ] {
+        let (exit, said) = program(fake, "24").await;
+        assert_eq!(exit, Some(code), "{said}");
+        assert!(said.contains(words) && said.contains("\"number\":24"), "{said}");
+        assert!(!said.contains(SECRET));
+    }
+    let locked = |line: &str, right: Answer| match line {
+        line if line.starts_with("cram") => Answer::one("error:AT0401-Exception: no\n@"),
+        _ => right,
+    };
+    let (exit, said) = program(Fake::right().server(locked), "24").await;
+    assert_eq!(exit, Some(2), "nothing can be run: {said}");
+    assert!(said.contains("AT0401") && !said.contains(SECRET), "{said}");
+}
+
+#[test]
+fn the_list_shows_each_statement_and_wrong_options_are_refused() {
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_conformance")).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (exit, said) = run(&["--list"]);
+    assert_eq!((exit, said.lines().count()), (Some(0), 217));
+    let (_, said) = run(&["--list", "--json", "--only", "207,16"]);
+    let rows: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&rows[0]["number"], &rows[0]["seen"]), (&16.into(), &"outside".into()));
+    assert_eq!((&rows[1]["number"], &rows[1]["seen"]), (&207.into(), &"inside".into()));
+    for wrong in [&["--only", "5-4"][..], &["--directory", "a:1"], &["--identity", "@a=f"]] {
+        assert_eq!(run(wrong).0, Some(2), "{wrong:?}");
     }
 }

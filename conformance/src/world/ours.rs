@@ -11,7 +11,7 @@ use super::given::host_and_port;
 use super::{Authority, Credential, Identity, SetupError, Tls, World};
 
 /// Identities beside @alice and @bob: whoever changes one for good takes one of these.
-const SPARES: usize = 60;
+const SPARES: usize = 40;
 
 /// A name that is not ASCII: an emoji of two code points.
 const EMOJI: &str = "@\u{1F6E0}\u{FE0F}conform";

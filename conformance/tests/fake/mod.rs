@@ -32,6 +32,33 @@ pub struct Fake {
     merges: bool,
 }
 
+/// A fake that runs.
+pub struct Started {
+    pub directory: String,
+    pub folder: tempfile::TempDir,
+    /// From when on it is wrong.
+    pub is_wrong: Arc<AtomicBool>,
+}
+
+/// What its owners prove themselves with.
+pub const SECRET: &str = "nobody-may-see-this";
+
+impl Started {
+    /// How the command line names one of its identities.
+    pub fn identity(&self, name: &str) -> String {
+        format!("{name}={}", self.folder.path().join("secret").display())
+    }
+
+    fn given(&self) -> Given {
+        Given {
+            directory: self.directory.clone(),
+            ca_file: self.folder.path().join("ca.pem"),
+            identities: ["@alice", "@bob"].map(|n| self.identity(n).parse().unwrap()).to_vec(),
+            peer: None,
+        }
+    }
+}
+
 impl Answer {
     pub fn one(text: impl Into<String>) -> Self {
         Self { records: vec![text.into()], closes: false }
@@ -90,39 +117,33 @@ impl Fake {
 
     /// Starts it, and looks at it as the command line would. While that is set up, it is right.
     pub async fn world(self) -> World {
-        let is_set_up = Arc::new(AtomicBool::new(false));
+        let started = self.start().await;
+        let world = World::given(started.given()).await.unwrap();
+        started.is_wrong.store(true, Ordering::SeqCst);
+        world
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Started {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::make().unwrap();
-        let ca_file = folder.path().join("ca.pem");
-        std::fs::write(&ca_file, &authority.pem).unwrap();
-        let secret = folder.path().join("secret");
-        std::fs::write(&secret, "secret\n").unwrap();
+        std::fs::write(folder.path().join("ca.pem"), &authority.pem).unwrap();
+        std::fs::write(folder.path().join("secret"), SECRET).unwrap();
         let acceptor = acceptor(&authority);
-
+        let is_wrong = Arc::new(AtomicBool::new(false));
         let mut book = BTreeMap::new();
         for name in ["@alice", "@bob"] {
             let (change, state) = (Arc::clone(&self.server), Arc::new(Mutex::default()));
             let answer = move |session: &mut Session, line: &str| {
                 right(name, session, &mut state.lock().unwrap(), line)
             };
-            let port = self.listen(&acceptor, answer, change, &is_set_up).await;
+            let port = self.listen(&acceptor, answer, change, &is_wrong).await;
             book.insert(name.trim_start_matches('@'), format!("localhost:{port}"));
         }
         let change = Arc::clone(&self.directory);
         let answer = move |_: &mut Session, line: &str| found(&book, line);
-        let port = self.listen(&acceptor, answer, change, &is_set_up).await;
-
-        let file = secret.display();
-        let identities = ["@alice", "@bob"].map(|name| format!("{name}={file}").parse().unwrap());
-        let given = Given {
-            directory: format!("localhost:{port}"),
-            ca_file,
-            identities: identities.to_vec(),
-            peer: None,
-        };
-        let world = World::given(given).await.unwrap();
-        is_set_up.store(true, Ordering::SeqCst);
-        world
+        let port = self.listen(&acceptor, answer, change, &is_wrong).await;
+        Started { directory: format!("localhost:{port}"), folder, is_wrong }
     }
 
     async fn listen(
@@ -130,16 +151,16 @@ impl Fake {
         acceptor: &TlsAcceptor,
         answer: impl Fn(&mut Session, &str) -> Answer + Clone + Send + 'static,
         change: Change,
-        is_set_up: &Arc<AtomicBool>,
+        is_wrong: &Arc<AtomicBool>,
     ) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (acceptor, greeting, merges) = (acceptor.clone(), self.greeting, self.merges);
-        let is_set_up = Arc::clone(is_set_up);
+        let is_wrong = Arc::clone(is_wrong);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, answer) = (acceptor.clone(), answer.clone());
-                let is_wrong = is_set_up.load(Ordering::SeqCst);
+                let is_wrong = is_wrong.load(Ordering::SeqCst);
                 let change = is_wrong.then(|| Arc::clone(&change));
                 let (greeting, merges) = if is_wrong { (greeting, merges) } else { ("@", false) };
                 let answer = move |session: &mut Session, line: &str| {
