@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::check::{Check, failed, not_applicable};
+use crate::check::{Check, Stop, failed, not_applicable};
 use crate::wire::Client;
 
 pub use authority::{Authority, Leaf};
@@ -55,6 +55,8 @@ pub struct World {
     pub keys: Arc<RsaKeys>,
     emoji: Option<String>,
     spares: Mutex<Vec<Identity>>,
+    /// The first of the further identities, until [`World::keyed`] activates it.
+    to_share: Mutex<Option<Identity>>,
     keyed: OnceCell<Arc<Identity>>,
     /// Makes the names of this run's keys its own.
     run: String,
@@ -81,6 +83,7 @@ impl World {
         };
         let names = [&alice, &bob].into_iter().chain(&spares).map(|identity| &identity.name);
         let emoji = names.into_iter().find(|name| !name.is_ascii()).cloned();
+        let to_share = Mutex::new(spares.pop());
         let keys = tokio::task::spawn_blocking(RsaKeys::of_this_process).await;
         let keys = keys.map_err(|error| SetupError::new(what, error))??;
         let world = Self {
@@ -91,6 +94,7 @@ impl World {
             keys,
             emoji,
             spares: Mutex::new(spares),
+            to_share,
             keyed: OnceCell::new(),
             run: random_word().map_err(|error| SetupError::new(what, error))?,
             _ours: ours,
@@ -132,7 +136,7 @@ impl World {
     /// [`Stop::NotApplicable`](crate::Stop) where there is none left.
     pub fn spare(&self) -> Check<Identity> {
         let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
-        spares.pop().ok_or_else(|| not_applicable("needs one more identity to change for good"))
+        spares.pop().ok_or_else(none_left)
     }
 
     /// An identity that all share who only need one with [`World::keys`] as her PKAM key, and leave
@@ -143,7 +147,8 @@ impl World {
     /// [`Stop::NotApplicable`](crate::Stop) where there is none.
     pub async fn keyed(&self) -> Check<Arc<Identity>> {
         let activate = || async {
-            let spare = self.spare()?;
+            let first = self.to_share.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let spare = first.ok_or_else(none_left)?;
             spare.activated(&self.keys).await?;
             Ok(Arc::new(spare))
         };
@@ -226,6 +231,10 @@ impl World {
 /// Names of the members of a JSON object, in their order.
 pub fn members(value: &Value) -> Vec<&str> {
     value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+}
+
+fn none_left() -> Stop {
+    not_applicable("needs one more identity to change for good")
 }
 
 fn random_word() -> Result<String, getrandom::Error> {
