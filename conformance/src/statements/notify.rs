@@ -82,6 +82,12 @@ pub(super) async fn told(client: &mut Client, is_it: impl Fn(&Value) -> bool) ->
     result.unwrap_or_else(|_| Err(failed("the notification", "others, or none")))
 }
 
+/// A name that the directory does not know and no other statement writes to: what waits for one
+/// receiver may wait for what came before it.
+fn nobody(world: &World, statement: &str) -> String {
+    format!("@nobody{}{statement}", world.namespace())
+}
+
 /// An owner's connection of @alice, and `@bob:<key>@alice` under a name of its own.
 async fn to_bob(world: &World, name: &str) -> Check<(Client, String)> {
     Ok((world.alice.owner().await?, format!("{}:{}", world.bob.name, world.alices(name))))
@@ -111,14 +117,14 @@ async fn becomes_delivered(world: Arc<World>) -> Check {
 async fn errored(world: Arc<World>) -> Check {
     let mut alice = world.alice.owner().await?;
     let key = world.alices("s166");
-    let id = alice.data(&format!("notify:@nobodybythisnameishere:{key}:v")).await?;
+    let id = alice.data(&format!("notify:{}:{key}:v", nobody(&world, "s166"))).await?;
     alice.becomes(&format!("notify:status:{id}"), "errored", PATIENCE).await
 }
 
 async fn expired(world: Arc<World>) -> Check {
     let mut alice = world.alice.owner().await?;
     let key = world.alices("s167");
-    let command = format!("notify:ttln:1000:@nobodybythisnameishere:{key}:v");
+    let command = format!("notify:ttln:1000:{}:{key}:v", nobody(&world, "s167"));
     let id = alice.data(&command).await?;
     sleep(Duration::from_millis(1_100)).await;
     alice.gives(&format!("notify:status:{id}"), "expired").await
@@ -391,7 +397,7 @@ async fn automatic(world: Arc<World>) -> Check {
 }
 
 async fn to_all(world: Arc<World>) -> Check {
-    let (bob, carol) = (&world.bob.name, "@nobodybythisnameishere");
+    let (bob, carol) = (&world.bob.name, &*nobody(&world, "s184"));
     let key = world.alices("s184");
     let command = format!("notify:all:update:messageType:key:{bob},{carol}:{key}:v");
     world.alice.connect().await?.refuses(&command, "AT0401").await?;
