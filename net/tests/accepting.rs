@@ -104,7 +104,7 @@ async fn one_connection_too_many_is_closed_and_counted_and_the_next_finds_room()
 }
 
 #[tokio::test]
-async fn gap_19_one_address_cannot_take_all_the_room() {
+async fn one_address_cannot_take_all_the_room() {
     let running = echo(AcceptLimits { per_address_max: 1, ..LIMITS }).await;
     let mut one = running.connect().await.unwrap();
     assert!(running.answers(&mut one).await);

@@ -16,7 +16,7 @@ use protocol::{
     Address, AtKey, AtSign, Entity, ErrorCode, HostName, Metadata, MetadataPatch, Timestamp,
 };
 
-const VERBS: [Verb; 24] = [
+const VERBS: [Verb; 27] = [
     Verb::From,
     Verb::Cram,
     Verb::Pkam,
@@ -41,6 +41,9 @@ const VERBS: [Verb; 24] = [
     Verb::Monitor,
     Verb::Info,
     Verb::Noop,
+    Verb::Enroll,
+    Verb::Otp,
+    Verb::Keys,
 ];
 
 /// Lines made of the words that the parsers look for, which random bytes hardly ever hit.
@@ -74,6 +77,22 @@ fn wordy_line() -> impl Strategy<Value = String> {
         "info",
         "brief",
         "noop",
+        "enroll",
+        "request",
+        "approve",
+        "force",
+        "{\"enrollmentId\":\"1\"}",
+        "{\"appName\":\"a\",\"deviceName\":\"d\",\"apkamPublicKey\":\"k\"}",
+        "otp",
+        "get",
+        "put",
+        "abc123",
+        "keys",
+        "namespace",
+        "appName",
+        "deviceName",
+        "keyName",
+        "self",
         "public",
         "cached",
         "private",

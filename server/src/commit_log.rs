@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 
 use crate::limits::LOG_CHUNK;
-use crate::records::{self, Change, Table, Unreadable};
+use crate::records::{self, Change, Record, Table, Unreadable};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -27,6 +27,11 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(commit: u64, change: Option<Change>, name: &str) -> Self {
         Self { commit, change, name: name.to_owned() }
+    }
+
+    /// The change that wrote a record, unless keys of its kind are not committed.
+    pub(crate) fn of(name: &str, record: &Record) -> Option<Self> {
+        record.commit.map(|id| Self::new(id, Some(record.change), name))
     }
 
     /// The sign of the operation, as clients see it.
@@ -60,7 +65,7 @@ impl Entry {
 /// The latest change of a key, if it was ever committed.
 pub(crate) fn latest(view: &mut View<'_>, name: &str) -> Result<Option<Entry>, Refusal> {
     if let Some(record) = view.record(name)? {
-        return Ok(record.commit.map(|id| Entry::new(id, Some(record.change), name)));
+        return Ok(Entry::of(name, &record));
     }
     match view.get(&Table::Deleted.key(name.as_bytes()))? {
         Some(bytes) => Ok(Some(Entry::new(records::decode_number(&bytes)?, None, name))),

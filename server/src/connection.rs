@@ -46,6 +46,8 @@ struct Connection {
     conn: LineConn<Inlet<ServerStream>>,
     monitor: Option<Subscription>,
     address: Option<IpAddr>,
+    /// It ends then, whatever comes.
+    ends: Option<Instant>,
 }
 
 /// Why a connection that waits goes on.
@@ -64,11 +66,12 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + 'static {
         let span = tracing::debug_span!("connection", identity = %self.identity());
         let ticket = self.roster().enter(&self.world().limits);
-        let session = Session::new(Caller::new(kept_certificates(peer_certificates(&stream))));
         let address =
             stream.get_ref().0.tcp().and_then(|tcp| tcp.peer_addr().ok()).map(|at| at.ip());
+        let certificates = kept_certificates(peer_certificates(&stream));
+        let session = Session::new(Caller::new(certificates, address));
         let conn = LineConn::new(Inlet::new(stream, Arc::clone(self.memory())), COMMAND_BYTES_MAX);
-        let mut connection = Connection { conn, monitor: None, address };
+        let mut connection = Connection { conn, monitor: None, address, ends: None };
         // All that is large is made before the task begins, so that the task holds it once.
         let serving = async move {
             // Whichever way it ends, there is nobody left to tell.
@@ -105,25 +108,51 @@ impl Connection {
                     return Err(Ended);
                 }
                 Wake::Line(Ok(line)) => {
-                    self.pause(server, &session, drain).await?;
+                    self.await_turn(server, &session, ticket, drain).await?;
                     let (next, outcome) = handle(server, session, &line).await;
                     session = next;
                     drop(line);
                     ticket.set_trusted(session.is_trusted());
-                    self.answer(server, &session, outcome).await?;
+                    ticket.set_enrolment(session.enrolment());
+                    if let Ok(Reply::Revoked { id, linger, .. }) = &outcome {
+                        ticket.revoke_others(id);
+                        self.ends = linger.map(|linger| Instant::now() + linger);
+                    }
+                    if let Err(Refusal { delay, .. }) = &outcome {
+                        self.pause(server, ticket, drain, *delay).await?;
+                    }
+                    tokio::select! {
+                        biased;
+                        () = ticket.revoked() => return Err(Ended),
+                        answered = self.answer(server, &session, outcome) => answered?,
+                    }
                 }
                 Wake::Line(Err(end)) => {
                     let refusal = overflow(&end, session.is_trusted()).ok_or(Ended)?;
                     return self.answer(server, &session, Err(refusal)).await;
                 }
-                Wake::Event(event) => self.tell(server, event).await?,
+                Wake::Event(_) if session.is_over(server.now()) => {
+                    let over = session.over();
+                    return self.answer(server, &session, Err(over)).await;
+                }
+                Wake::Event(event) => tokio::select! {
+                    biased;
+                    () = ticket.revoked() => return Err(Ended),
+                    told = self.tell(server, event) => told?,
+                },
                 Wake::End => return Err(Ended),
             }
         }
     }
 
     /// Waits until it is this caller's turn again.
-    async fn pause(&self, server: &Server, session: &Session, drain: &Drain) -> Result<(), Ended> {
+    async fn await_turn(
+        &self,
+        server: &Server,
+        session: &Session,
+        ticket: &Ticket,
+        drain: &Drain,
+    ) -> Result<(), Ended> {
         let (world, now) = (server.world(), Instant::now());
         let of_caller = match (session.peer(), self.address) {
             (Some(peer), _) => world.rates.of_peer(&world.limits, peer, now),
@@ -133,15 +162,7 @@ impl Connection {
             _ => Duration::ZERO,
         };
         let delay = of_caller.max(server.busy_delay(standing(session))).min(THROTTLE_MAX);
-        if delay.is_zero() {
-            return Ok(());
-        }
-        tokio::select! {
-            biased;
-            () = drain.draining() => Err(Ended),
-            () = server.ending() => Err(Ended),
-            () = tokio::time::sleep(delay) => Ok(()),
-        }
+        self.pause(server, ticket, drain, delay).await
     }
 
     /// Waits for the next thing to do.
@@ -151,9 +172,32 @@ impl Connection {
             biased;
             () = drain.draining() => Wake::End,
             () = server.ending() => Wake::End,
+            () = ticket.revoked() => Wake::End,
             () = ticket.dismissed() => Wake::End,
+            () = reached(self.ends) => Wake::End,
             line = self.conn.read_line(Some(patience)) => Wake::Line(line),
             event = next_event(self.monitor.as_mut()) => Wake::Event(event),
+        }
+    }
+
+    /// Makes the client wait for its answer, unless the connection ends meanwhile.
+    async fn pause(
+        &self,
+        server: &Server,
+        ticket: &Ticket,
+        drain: &Drain,
+        delay: Duration,
+    ) -> Result<(), Ended> {
+        if delay.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = drain.draining() => Err(Ended),
+            () = server.ending() => Err(Ended),
+            () = ticket.revoked() => Err(Ended),
+            () = ticket.dismissed() => Err(Ended),
+            () = tokio::time::sleep(delay) => Ok(()),
         }
     }
 
@@ -165,11 +209,12 @@ impl Connection {
         outcome: Result<Reply, Refusal>,
     ) -> Result<(), Ended> {
         self.conn.get_ref().set_trusted(session.is_trusted());
-        if !session.is_owner() {
-            self.monitor = None;
-        }
+        // Who has proved to be another has no monitor any more.
+        let is_same =
+            |monitor: &Subscription| session.is_owner() && monitor.is_of(session.enrolment());
+        self.monitor = self.monitor.take().filter(is_same);
         match outcome {
-            Ok(Reply::Answer(answer)) => {
+            Ok(Reply::Answer(answer) | Reply::Revoked { answer, .. }) => {
                 let prompt = self.prompt(server, session, false);
                 let bytes = encode_answer(&answer, prompt);
                 drop(answer);
@@ -201,7 +246,7 @@ impl Connection {
         session: &Session,
         refusal: Refusal,
     ) -> Result<(), Ended> {
-        let Refusal { fault, closes } = refusal;
+        let Refusal { fault, closes, .. } = refusal;
         let prompt = self.prompt(server, session, true);
         let shape = session.error_shape();
         self.write(&encode_fault(&fault, session.is_owner(), shape, prompt)).await?;
@@ -297,6 +342,13 @@ fn overflow(end: &ReadEnd, is_trusted: bool) -> Option<Refusal> {
         Dropped::NoRoom => "no memory for a command of this size now, try again later".to_owned(),
     };
     Some(Refusal::closing(ErrorCode::BufferLimit, text))
+}
+
+async fn reached(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn next_event(monitor: Option<&mut Subscription>) -> Event {

@@ -6,6 +6,7 @@ use storage::{Batch, Store};
 
 use crate::commit::Counters;
 use crate::commit_log::{self, Entry};
+use crate::keys;
 use crate::notify::outbox::{Queues, Waiting};
 use crate::records::{
     self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, REFRESHED_DAY, Record, Span, Table,
@@ -21,6 +22,8 @@ pub(crate) struct Draft<'a> {
     /// The waiting notifications as they are without this commit.
     pub(crate) queues: &'a Queues,
     counters: Counters,
+    /// The latest change of the key that was looked at last: most look before they write.
+    latest: Option<Entry>,
     batch: Batch,
     is_empty: bool,
     queued: Vec<Waiting>,
@@ -55,6 +58,7 @@ impl<'a> Draft<'a> {
             now,
             queues,
             counters,
+            latest: None,
             batch: Batch::new(),
             is_empty: true,
             queued: Vec::new(),
@@ -71,8 +75,10 @@ impl<'a> Draft<'a> {
 
     /// The stored key, unless its time is over: then it is as good as gone.
     pub(crate) fn existing(&mut self, key: &AtKey) -> Result<Option<Record>, Refusal> {
-        let now = self.now;
-        Ok(self.view.record(key.as_str())?.filter(|record| !record.metadata.is_expired(now)))
+        let (now, name) = (self.now, key.as_str());
+        let record = self.view.record(name)?;
+        self.latest = record.as_ref().and_then(|record| Entry::of(name, record));
+        Ok(record.filter(|record| !record.metadata.is_expired(now)))
     }
 
     /// The metadata after a client's update of what was there before.
@@ -204,7 +210,11 @@ impl<'a> Draft<'a> {
         if !is_committed(key) {
             return Ok(CommitId(None));
         }
-        if let Some(old) = commit_log::latest(&mut self.view, name)? {
+        let latest = match self.latest.take().filter(|latest| latest.name == name) {
+            Some(latest) => Some(latest),
+            None => commit_log::latest(&mut self.view, name)?,
+        };
+        if let Some(old) = latest {
             self.change().delete(&old.key());
             if old.change.is_none() {
                 self.change().delete(&Table::Deleted.key(name.as_bytes()));
@@ -224,7 +234,7 @@ fn is_committed(key: &AtKey) -> bool {
     let name = key.as_str();
     let is_inner = ["private:", "privatekey:", "local:"].iter().any(|p| name.starts_with(p));
     let is_hidden = name.starts_with("public:_") && !name.starts_with("public:__");
-    !is_inner && !is_hidden
+    !is_inner && !is_hidden && !keys::is_managed(key.entity())
 }
 
 impl std::fmt::Display for CommitId {

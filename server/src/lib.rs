@@ -7,7 +7,8 @@
 //! the connections to peers.
 //! **Never:** listens, opens files, reads a clock of its own, or answers before what the answer
 //! rests on is durable. Never writes for somebody who has not proved to be the owner, but for the
-//! notifications that a proven peer may leave. Never shows a value or a secret to a log.
+//! notifications that a proven peer may leave, and the request to be enrolled of whoever has a
+//! passcode of the owner's. Never shows a value or a secret to a log.
 //!
 //! What decides is synchronous and does not wait: `verb` reads and decides over `view` and `draft`.
 //! What waits is thin: `commit` for the disk, `connection` for lines, `outbound` for peers,
@@ -26,6 +27,7 @@ mod commit;
 mod commit_log;
 mod connection;
 mod draft;
+mod enrol;
 mod expiry;
 mod inlet;
 mod keys;
@@ -38,6 +40,7 @@ mod rate;
 mod records;
 mod refresh;
 mod refusal;
+mod rights;
 mod roster;
 mod server;
 mod session;

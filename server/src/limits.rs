@@ -57,6 +57,14 @@ pub struct Limits {
     pub memory_max: usize,
     /// The same for all servers of the process.
     pub memory_of_all_max: usize,
+    /// Requests to be enrolled that one connection makes in an hour.
+    pub enrol_requests_max: usize,
+    /// The same for all connections from one address that have proved nothing.
+    pub enrol_requests_per_address_max: u32,
+    /// How late the first wrong passcode is answered; it grows with each further one.
+    pub passcode_step: Duration,
+    /// How long a connection lives on that has revoked its own enrolment.
+    pub revoked_linger: Duration,
 }
 
 impl Default for Limits {
@@ -85,6 +93,10 @@ impl Default for Limits {
             busy_burst: Duration::from_millis(100),
             memory_max: 96 << 20,
             memory_of_all_max: 256 << 20,
+            enrol_requests_max: 5,
+            enrol_requests_per_address_max: 60,
+            passcode_step: Duration::from_secs(1),
+            revoked_linger: Duration::from_secs(10),
         }
     }
 }
@@ -175,3 +187,20 @@ pub(crate) const REFRESH_DEADLINE: Duration = Duration::from_secs(600);
 pub(crate) const SWEEP_BATCH_MAX: usize = 256;
 /// How long the end of a server waits for what it still does.
 pub(crate) const SHUT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Requests to be enrolled are counted for an hour (section 4.7).
+pub(crate) const ENROL_WINDOW_MILLIS: i64 = 3_600_000;
+/// Wrong passcodes that one identity takes in that time from all strangers together: one a second.
+pub(crate) const WRONG_PASSCODES_MAX: u32 = 3_600;
+/// Addresses whose requests one process remembers.
+pub(crate) const GUARD_ENTRIES_MAX: usize = 16_384;
+/// A pending enrolment is forgotten after this time.
+pub(crate) const PENDING_MILLIS: i64 = 48 * 3_600_000;
+/// The notification of a pending enrolment lives so long.
+pub(crate) const PENDING_TOLD_MILLIS: i64 = 24 * 3_600_000;
+/// Enrolments of one identity, whatever became of them.
+pub(crate) const ENROLMENTS_MAX: usize = 1_000;
+/// A drawn passcode is good for this long unless the owner says otherwise.
+pub(crate) const PASSCODE_MILLIS: i64 = 5 * 60_000;
+/// Passcodes that wait to be used.
+pub(crate) const PASSCODES_MAX: usize = 1_000;

@@ -8,6 +8,7 @@ use net::lookup::DirectoryClient;
 use net::tls::TrustRoots;
 use tokio::sync::Semaphore;
 
+use crate::enrol::Guard;
 use crate::limits::{KEY_GENERATIONS_MAX, Limits};
 use crate::memory::Memory;
 use crate::rate::Rates;
@@ -35,6 +36,8 @@ pub struct World {
     pub(crate) rates: Rates,
     pub(crate) neighbours: Neighbours,
     pub(crate) memory: Arc<Memory>,
+    /// How often strangers ask to be enrolled; it outlives each server's sleep.
+    pub(crate) guard: Guard,
 }
 
 impl World {
@@ -63,6 +66,7 @@ impl World {
             rates,
             neighbours,
             memory,
+            guard: Guard::default(),
         }
     }
 }

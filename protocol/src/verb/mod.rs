@@ -7,10 +7,12 @@ mod batch;
 mod config;
 mod cram;
 mod delete;
+mod enroll;
 mod error;
 mod from;
 mod grammar;
 mod info;
+mod keys;
 mod llookup;
 mod lookup;
 mod monitor;
@@ -19,6 +21,7 @@ mod notify;
 mod notify_all;
 mod notify_id;
 mod notify_list;
+mod otp;
 mod pkam;
 mod plookup;
 mod scan;
@@ -32,14 +35,17 @@ mod update_meta;
 pub use batch::{Batch, BatchCommand, response_json};
 pub use config::Config;
 pub use delete::Delete;
+pub use enroll::{Decision, DefaultKeys, Enroll, EnrollRequest};
 pub use error::VerbError;
 pub use from::From;
+pub use keys::{Keys, KeysPut, Visibility};
 pub use llookup::Llookup;
 pub use lookup::Lookup;
 pub use monitor::Monitor;
 pub use notify::{Message, MessageType, Notify, Operation, Priority, Strategy, Target};
 pub use notify_all::NotifyAll;
 pub use notify_list::NotifyList;
+pub use otp::Otp;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
 pub use scan::Scan;
@@ -99,6 +105,12 @@ pub enum Verb {
     Info,
     /// `noop:`
     Noop,
+    /// `enroll:`
+    Enroll,
+    /// `otp:`
+    Otp,
+    /// `keys:`
+    Keys,
 }
 
 /// A command whose syntax is right.
@@ -170,6 +182,12 @@ pub enum Command {
         /// How long, at most [`crate::limits::NOOP_MILLIS_MAX`].
         millis: u64,
     },
+    /// Asks for rights, or decides who has them.
+    Enroll(Enroll),
+    /// Makes passcodes.
+    Otp(Otp),
+    /// Keeps key material.
+    Keys(Keys),
 }
 
 /// What a lookup asks for.
@@ -209,7 +227,9 @@ impl Verb {
             | Self::NotifyStatus
             | Self::NotifyFetch
             | Self::NotifyRemove
-            | Self::Monitor => true,
+            | Self::Monitor
+            | Self::Otp
+            | Self::Keys => true,
             Self::From
             | Self::Cram
             | Self::Pkam
@@ -219,7 +239,8 @@ impl Verb {
             | Self::Notify
             | Self::NotifyList
             | Self::Info
-            | Self::Noop => false,
+            | Self::Noop
+            | Self::Enroll => false,
         }
     }
 }
@@ -261,6 +282,9 @@ impl Command {
             Verb::Monitor => Monitor::parse(line).map(Self::Monitor),
             Verb::Info => Ok(Self::Info { brief: info::is_brief(args) }),
             Verb::Noop => noop::parse(args).map(|millis| Self::Noop { millis }),
+            Verb::Enroll => Enroll::parse(args).map(Self::Enroll),
+            Verb::Otp => Otp::parse(args).map(Self::Otp),
+            Verb::Keys => Keys::parse(args).map(Self::Keys),
         }
     }
 }

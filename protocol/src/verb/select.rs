@@ -49,6 +49,9 @@ fn with_arguments(head: &str, args: &str) -> Option<Verb> {
         "notify" => notify(args),
         "info" if args.eq_ignore_ascii_case("brief") => Some(Verb::Info),
         "noop" => Some(Verb::Noop),
+        "enroll" => Some(Verb::Enroll),
+        "otp" => Some(Verb::Otp),
+        "keys" => Some(Verb::Keys),
         _ => None,
     }
 }

@@ -83,6 +83,12 @@ fn the_first_word_chooses_the_verb() {
         ("stats", Some(Verb::Stats)),
         ("Stats:3", Some(Verb::Stats)),
         ("stats 3", None),
+        ("enroll:list", Some(Verb::Enroll)),
+        ("Enroll:request:{}", Some(Verb::Enroll)),
+        ("otp:get", Some(Verb::Otp)),
+        ("keys:get:self", Some(Verb::Keys)),
+        ("enroll", None),
+        ("sync:5", None),
         ("", None),
         ("@exit", None),
         (":", None),
@@ -109,6 +115,8 @@ fn only_some_verbs_are_the_owners_alone() {
         Verb::NotifyFetch,
         Verb::NotifyRemove,
         Verb::Monitor,
+        Verb::Otp,
+        Verb::Keys,
     ] {
         assert!(verb.needs_owner(), "{verb:?}");
     }
@@ -123,6 +131,7 @@ fn only_some_verbs_are_the_owners_alone() {
         Verb::NotifyList,
         Verb::Info,
         Verb::Noop,
+        Verb::Enroll,
     ] {
         assert!(!verb.needs_owner(), "{verb:?}");
     }
@@ -181,14 +190,18 @@ fn a_signature_may_name_its_algorithms_and_its_enrolment() {
                 ..plain("s")
             },
         ),
-        ("pkam:enrollmentId:17:s", Pkam { enrollment_id: Some("17".into()), ..plain("s") }),
-        ("pkam:enrollmentId:1:7:s", Pkam { enrollment_id: Some("1:7".into()), ..plain("s") }),
+        (
+            "pkam:enrollmentId:17:s",
+            Pkam { enrollment_id: crate::EnrollmentId::parse("17"), ..plain("s") },
+        ),
         ("pkam:signingAlgo:rsa2047:s", plain("signingAlgo:rsa2047:s")),
         ("pkam:enrollmentId:17", plain("enrollmentId:17")),
     ] {
         assert_eq!(parsed!(line, Pkam), pkam, "{line}");
     }
     assert_eq!(parse("cram:ab01"), Ok(Command::Cram { digest: "ab01".into() }));
+    let unknown = parse("pkam:enrollmentId:1:7:s").unwrap_err();
+    assert_eq!(unknown, VerbError::NoEnrollment("1:7".into()));
     for line in ["pkam:", "cram:", "pkam:enrollmentId:17:"] {
         assert_eq!(code(line), Some(ErrorCode::InvalidSyntax), "{line}");
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use protocol::notification::Notification;
+use protocol::notification::{Kind, Notification};
 use protocol::{AtSign, Timestamp};
 
 use super::monitor::Backlog;
@@ -32,8 +32,19 @@ pub(crate) fn find(view: &mut View<'_>, id: &str) -> Result<Option<Notification>
     if let Some(notification) = sent(view, id)? {
         return Ok(Some(notification));
     }
-    let received = view.each(&received_from_anybody(id), |_, bytes| Ok(decode(bytes)?))?;
+    let received = received_as(view, id)?;
     Ok(received.into_iter().min_by_key(|notification| notification.at))
+}
+
+/// All that is kept under this id.
+pub(crate) fn every(view: &mut View<'_>, id: &str) -> Result<Vec<Notification>, Refusal> {
+    let mut every = received_as(view, id)?;
+    every.extend(sent(view, id)?);
+    Ok(every)
+}
+
+fn received_as(view: &mut View<'_>, id: &str) -> Result<Vec<Notification>, Refusal> {
+    view.each(&received_from_anybody(id), |_, bytes| Ok(decode(bytes)?))
 }
 
 /// Whether this very notification has come before.
@@ -75,9 +86,9 @@ pub(crate) fn backlog(
     Ok(wanted)
 }
 
-/// All that came, the oldest first.
+/// All that came from people, the oldest first.
 pub(crate) fn received(view: &mut View<'_>) -> Result<Vec<Notification>, Refusal> {
-    all(view, Table::Received, |_| true)
+    all(view, Table::Received, |notification| notification.kind != Kind::OwnServer)
 }
 
 /// All that the owner sent to `peer`, the oldest first.

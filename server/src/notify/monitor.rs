@@ -9,14 +9,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::notification::{Notification, stats_line};
+use protocol::notification::{Kind, Notification, stats_line};
 use protocol::verb::Operation;
-use protocol::{AtSign, Timestamp};
+use protocol::{AtSign, EnrollmentId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::limits::{Limits, REPLAYED_MAX, UNCOUNTED_BYTES_MAX};
 use crate::memory::{Memory, Reserved};
+use crate::rights::Rights;
 use crate::verb::Pattern;
 
 /// How far the store has come.
@@ -33,7 +34,7 @@ pub(crate) struct Monitors {
 }
 
 struct Listener {
-    pattern: Pattern,
+    audience: Audience,
     queue: mpsc::Sender<Arc<Told>>,
 }
 
@@ -41,6 +42,24 @@ struct Listener {
 pub(crate) struct Told {
     pub(crate) notification: Notification,
     _reserved: Option<Reserved>,
+}
+
+/// Of what a monitor is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Audience {
+    pub(crate) pattern: Pattern,
+    pub(crate) rights: Rights,
+    /// Also of what the server itself tells its owner.
+    pub(crate) self_notifications: bool,
+}
+
+impl Audience {
+    /// Whether it is told of this one.
+    pub(crate) fn hears(&self, notification: &Notification) -> bool {
+        (notification.kind != Kind::OwnServer || self.self_notifications)
+            && self.pattern.is_notification(&notification.subject, &notification.from)
+            && self.rights.sees_notification(notification)
+    }
 }
 
 /// A monitor's end.
@@ -52,6 +71,8 @@ pub(crate) struct Subscription {
     interval: Duration,
     /// What it was told of already because it asked for what came before.
     replayed: HashSet<(String, AtSign)>,
+    /// On which it stands: who proves to be another afterwards has no monitor any more.
+    enrolment: Option<EnrollmentId>,
 }
 
 /// A stored notification that a monitor asked for.
@@ -83,17 +104,18 @@ impl Monitors {
     /// Tells the new monitor of all that comes from now on.
     pub(crate) fn subscribe(
         &self,
-        pattern: Pattern,
+        audience: Audience,
         wants_stats: bool,
         limits: &Limits,
     ) -> Subscription {
         let (queue, receiver) = mpsc::channel(limits.monitor_queue_max.max(1));
-        self.listeners().push(Listener { pattern, queue });
+        let enrolment = audience.rights.enrolment().cloned();
+        self.listeners().push(Listener { audience, queue });
         let interval = limits.stats_interval;
         let next_stats = wants_stats.then(|| Instant::now() + interval);
         let progress = self.progress.subscribe();
         let replayed = HashSet::new();
-        Subscription { queue: receiver, progress, next_stats, interval, replayed }
+        Subscription { queue: receiver, progress, next_stats, interval, replayed, enrolment }
     }
 
     /// Tells every monitor that wants to know. Waits for none.
@@ -107,9 +129,8 @@ impl Monitors {
         let has_room = bytes <= UNCOUNTED_BYTES_MAX || reserved.is_some();
         let told = Arc::new(Told { notification, _reserved: reserved });
         listeners.retain(|listener| {
-            let Listener { pattern, queue } = listener;
-            let Notification { subject, from, .. } = &told.notification;
-            if !pattern.is_notification(subject, from) {
+            let Listener { audience, queue } = listener;
+            if !audience.hears(&told.notification) {
                 return !queue.is_closed();
             }
             let is_behind = queue.capacity() < queue.max_capacity();
@@ -138,7 +159,7 @@ impl Monitors {
 impl Subscription {
     /// The next thing to tell. May be dropped at any await and called again.
     pub(crate) async fn next(&mut self) -> Event {
-        let Self { queue, progress, next_stats, interval, replayed } = self;
+        let Self { queue, progress, next_stats, interval, replayed, .. } = self;
         loop {
             tokio::select! {
                 biased;
@@ -156,6 +177,11 @@ impl Subscription {
             *next_stats = Some(Instant::now() + *interval);
             return Event::Stats { commit, change };
         }
+    }
+
+    /// Whether it stands on this enrolment, or on none as well.
+    pub(crate) fn is_of(&self, enrolment: Option<&EnrollmentId>) -> bool {
+        self.enrolment.as_ref() == enrolment
     }
 
     /// Remembers what is told from the store, the newest last: it may be on its way as well. Only

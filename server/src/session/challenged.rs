@@ -14,6 +14,7 @@ use super::{Caller, Session, Step, open};
 use crate::access_log::Login;
 use crate::auth::{OwnChallenge, OwnerProven, PeerChallenge};
 use crate::refusal::Refusal;
+use crate::rights::Rights;
 use crate::server::Server;
 use crate::verb::{cram, pkam};
 
@@ -52,7 +53,7 @@ impl Challenged {
             }
             (command, challenge) => {
                 self.challenge = challenge;
-                open::handle(server, command).await
+                open::handle(server, &mut self.caller, command).await
             }
         };
         (Session::Challenged(self), answer.map(Into::into))
@@ -72,9 +73,10 @@ pub(super) async fn answered(
         Some(Challenge::Peer(_)) | None => None,
     };
     match check(server, challenge, proof).await {
-        Ok(proven) => {
+        Ok((proven, rights)) => {
             server.prepare_signing();
-            (Session::Owner(Owner::new(caller, proven)), Ok(Answer::from("success").into()))
+            let owner = Owner::new(caller, proven, rights);
+            (Session::Owner(owner), Ok(Answer::from("success").into()))
         }
         Err(refusal) => (Session::Greeted(Greeted { caller }), Err(refusal)),
     }
@@ -84,8 +86,8 @@ async fn check(
     server: &Server,
     challenge: Option<OwnChallenge>,
     proof: Proof,
-) -> Result<OwnerProven, Refusal> {
-    let now = server.now();
+) -> Result<(OwnerProven, Rights), Refusal> {
+    let (owner, now) = (server.identity(), server.now());
     let text = challenge.and_then(|challenge| challenge.spend(now));
     let login = match proof {
         Proof::Cram(_) => Login::Cram,
@@ -94,8 +96,11 @@ async fn check(
     let proven = server
         .ledger()
         .read(|view| match proof {
-            Proof::Cram(digest) => cram::run(view, text.as_deref(), &digest, now),
-            Proof::Pkam(pkam) => pkam::run(view, text.as_deref(), &pkam, now),
+            Proof::Cram(digest) => {
+                let proven = cram::run(view, text.as_deref(), &digest, now)?;
+                Ok((proven, Rights::Everything))
+            }
+            Proof::Pkam(pkam) => pkam::run(view, owner, text.as_deref(), &pkam, now),
         })
         .await?;
     server.access().logged_in(server.identity(), login, now);

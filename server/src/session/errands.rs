@@ -3,29 +3,50 @@
 use std::sync::Arc;
 
 use protocol::response::{Answer, Fault};
-use protocol::verb::{Batch, NotifyAll, Stats, response_json};
+use protocol::verb::{Batch, Config, NotifyAll, Stats, response_json};
 use protocol::{Command, ErrorCode, Verb};
 
 use super::owner::Owner;
+use crate::draft::Draft;
+use crate::keys;
 use crate::limits::BATCH_ANSWER_BYTES_MAX;
 use crate::refusal::Refusal;
+use crate::rights::{Deed, Rights};
 use crate::server::Server;
 use crate::verb::stats::{self, Gauges};
-use crate::verb::{MaySee, notify_all, sees_everything};
+use crate::verb::{config, notify_all};
 
-pub(super) async fn stats(server: &Arc<Server>, command: &Stats) -> Result<Answer, Refusal> {
+pub(super) async fn stats(
+    server: &Arc<Server>,
+    rights: &Rights,
+    command: &Stats,
+) -> Result<Answer, Refusal> {
     let gauges = Gauges {
         inbound: server.roster().len(),
         outbound: server.pool().len(),
         access: server.access().summary(),
         now: server.now(),
     };
-    let may_see: MaySee<'_> = &sees_everything;
-    server.ledger().read(|view| stats::run(view, command, &gauges, may_see)).await
+    let may_see = |name: &str| rights.sees(name);
+    server.ledger().read(|view| stats::run(view, command, &gauges, &may_see)).await
+}
+
+/// Shows or changes who may not connect. That concerns all of the owner's apps, so one that reaches
+/// a few namespaces only looks.
+pub(super) async fn config(
+    owner: &Owner,
+    server: &Arc<Server>,
+    command: Config,
+) -> Result<Answer, Refusal> {
+    if matches!(command, Config::Block(_) | Config::Unblock(_)) && !owner.rights.may_manage() {
+        owner.rights.check(Deed::Update, keys::block_list(server.identity())?.as_str())?;
+    }
+    owner.decide(server, |draft| config::run(draft, command)).await
 }
 
 /// Sends one notification to several, signed.
 pub(super) async fn notify_all(
+    owner: &Owner,
     server: &Arc<Server>,
     command: NotifyAll,
 ) -> Result<Answer, Refusal> {
@@ -34,8 +55,9 @@ pub(super) async fn notify_all(
     let signature = pair
         .sign(&command.signed_text(server.identity()))
         .map_err(|error| Refusal::new(ErrorCode::InternalException, error.to_string()))?;
-    let limits = &server.world().limits;
-    let sent = server.write(|draft| notify_all::run(draft, limits, command, signature)).await?;
+    let (limits, rights) = (&server.world().limits, &owner.rights);
+    let send = |draft: &mut Draft<'_>| notify_all::run(draft, limits, rights, command, signature);
+    let sent = owner.decide(server, send).await?;
     if let Some(at) = sent.arrived {
         server.announce(at);
     }

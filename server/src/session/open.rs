@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::response::{Answer, Fault};
-use protocol::verb::Lookup;
+use protocol::verb::{Enroll, Lookup};
 use protocol::{Command, ErrorCode};
 
+use super::{Caller, enrolment};
 use crate::keys;
 use crate::refusal::Refusal;
 use crate::server::Server;
@@ -14,8 +15,13 @@ use crate::share::Standing;
 use crate::verb::{info, lookup, scan};
 use crate::view::View;
 
-/// Does a command for somebody who has proved nothing. There is no way from here to a write.
-pub(super) async fn handle(server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
+/// Does a command for somebody who has proved nothing. There is no way from here to a write, but
+/// that an app may ask to be enrolled if the owner gave it a passcode.
+pub(super) async fn handle(
+    server: &Arc<Server>,
+    caller: &mut Caller,
+    command: Command,
+) -> Result<Answer, Refusal> {
     match command {
         Command::Lookup(command) => look_up(server, &command).await,
         Command::Scan(command) if command.of.is_some() => {
@@ -32,6 +38,9 @@ pub(super) async fn handle(server: &Arc<Server>, command: Command) -> Result<Ans
             Err(Refusal::new(ErrorCode::Unauthenticated, text))
         }
         Command::NotifyList(_) => Ok(Answer::Null),
+        Command::Enroll(Enroll::Request(request)) => {
+            enrolment::requested(server, caller, *request).await
+        }
         Command::Cram { .. } | Command::Pkam(_) => Err(Refusal::no_challenge()),
         Command::Pol => Err(Refusal::closing(
             ErrorCode::InternalException,

@@ -44,7 +44,7 @@ impl Peer {
         (Session::Peer(self), answer.map(Into::into))
     }
 
-    async fn run(&self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
+    async fn run(&mut self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
         let (peer, now, ledger) = (&self.name, server.now(), server.ledger());
         match command {
             Command::Lookup(command) => {
@@ -63,10 +63,10 @@ impl Peer {
             }
             Command::Notify(command) => self.deliver(server, *command).await,
             Command::NotifyList(command) => {
-                let list = |view: &mut View<'_>| notify_list::run(view, &command, Some(peer), now);
+                let list = |view: &mut View<'_>| notify_list::as_peer(view, peer, &command, now);
                 server.survey(Standing::Other, list).await
             }
-            command => open::handle(server, command).await,
+            command => open::handle(server, &mut self.caller, command).await,
         }
     }
 

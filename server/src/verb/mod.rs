@@ -10,8 +10,10 @@ mod pattern;
 pub(crate) mod config;
 pub(crate) mod cram;
 pub(crate) mod delete;
+pub(crate) mod enroll;
 pub(crate) mod from;
 pub(crate) mod info;
+pub(crate) mod keys;
 pub(crate) mod llookup;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
@@ -21,6 +23,7 @@ pub(crate) mod notify_fetch;
 pub(crate) mod notify_list;
 pub(crate) mod notify_remove;
 pub(crate) mod notify_status;
+pub(crate) mod otp;
 pub(crate) mod pkam;
 pub(crate) mod plookup;
 pub(crate) mod scan;
@@ -37,11 +40,6 @@ use protocol::{Metadata, record};
 
 /// Whether a caller may see a key: what an enrolment restricts.
 pub(crate) type MaySee<'a> = &'a (dyn Fn(&str) -> bool + Sync);
-
-/// Who is restricted by nothing.
-pub(crate) fn sees_everything(_: &str) -> bool {
-    true
-}
 
 /// What of a key was asked for.
 pub(crate) fn project(

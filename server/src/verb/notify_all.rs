@@ -9,6 +9,7 @@ use super::notify;
 use crate::draft::Draft;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
+use crate::rights::Rights;
 
 /// What became of them.
 pub(crate) struct SentAll {
@@ -22,6 +23,7 @@ pub(crate) struct SentAll {
 pub(crate) fn run(
     draft: &mut Draft<'_>,
     limits: &Limits,
+    rights: &Rights,
     all: NotifyAll,
     signature: String,
 ) -> Result<SentAll, Refusal> {
@@ -36,7 +38,8 @@ pub(crate) fn run(
     for recipient in recipients {
         let name = recipient.to_string();
         one.target = Target::For(recipient);
-        let sent = notify::keep(draft, limits, &one)?;
+        let notification = notify::prepare(draft, limits, rights, &one)?;
+        let sent = notify::keep(draft, rights, notification)?;
         arrived = arrived.or(sent.arrived);
         ids.insert(name, sent.id.into());
     }

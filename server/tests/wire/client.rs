@@ -199,6 +199,13 @@ impl Client {
         assert_eq!(answer, format!("data:success\n{name}@"));
     }
 
+    /// Proves to be an enrolled device.
+    pub async fn pkam_as(&mut self, id: &str) -> String {
+        let challenge = self.challenge("@alice").await;
+        let signature = keys().sign(&challenge);
+        self.ask(&format!("pkam:enrollmentId:{id}:{signature}")).await
+    }
+
     /// Stores the PKAM key, as clients do after the first CRAM.
     pub async fn put_pkam_key(&mut self) {
         let command = format!("update:privatekey:at_pkam_publickey {}", keys().public);

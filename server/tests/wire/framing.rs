@@ -227,19 +227,9 @@ async fn rubbish_is_answered_as_an_invalid_command() {
     let lab = Lab::new().await;
     let _alice = lab.start("@alice").await;
     let mut client = lab.connect("@alice").await;
-    for rubbish in [
-        "sync:5",
-        "enroll:list",
-        "otp:get",
-        "keys:get:self",
-        "stream:init@bob x",
-        "from",
-        ":::",
-        "@@@x",
-        "data:x",
-        "\u{0}",
-        "\u{2028}",
-    ] {
+    for rubbish in
+        ["sync:5", "stream:init@bob x", "from", ":::", "@@@x", "data:x", "\u{0}", "\u{2028}"]
+    {
         assert_eq!(client.ask(rubbish).await, INVALID, "{rubbish:?}");
     }
 }

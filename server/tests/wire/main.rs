@@ -2,13 +2,16 @@
 //! tests begin with the numbers of the protocol's conformance checklist that they prove.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod attacks;
 mod authentication;
 mod batch;
 mod client;
 mod clients;
 mod config;
+mod enrolment;
 mod framing;
 mod gaps;
+mod grants;
 mod keys;
 mod lab;
 mod notifications;

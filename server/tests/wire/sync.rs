@@ -155,3 +155,60 @@ async fn the_log_survives_a_restart_and_goes_on_from_where_it_was() {
     assert_eq!(ids(&page), [2, 3]);
     assert_eq!(keys(&page), ["b@alice", "a@alice"]);
 }
+
+#[tokio::test]
+async fn a_page_reads_what_is_on_it_however_many_keys_there_are() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    for n in 0..600 {
+        owner.data(&format!("update:key{n}.wavi@alice {n}")).await;
+    }
+    for (command, entries) in [
+        ("sync:from:-1:limit:25", 25),
+        ("sync:from:590:limit:25", 9),
+        ("sync:from:599:limit:25", 0),
+        ("sync:from:-1:limit:25:nothing", 0),
+        ("sync:from:-1:limit:25:key5[0-9][0-9]", 25),
+    ] {
+        let before = lab.disk().calls();
+        let page = owner.json(command).await;
+        assert_eq!(page.as_array().unwrap().len(), entries, "{command}");
+        let calls = lab.disk().calls() - before;
+        assert!(calls <= entries as u64 + 1, "{command}: {calls} calls of the disk");
+    }
+    for command in ["stats:3", "stats:3:key0\\.", "stats:15", "stats:3:nothing"] {
+        let before = lab.disk().calls();
+        owner.json(command).await;
+        assert_eq!(lab.disk().calls(), before, "{command}: the index says it all");
+    }
+}
+
+#[tokio::test]
+async fn an_update_reads_the_key_once_and_the_log_stays_right() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    owner.data("update:x@alice 1").await;
+    owner.data("update:x@alice 2").await;
+    let mut calls = Vec::new();
+    for command in ["update:new@alice 1", "update:x@alice 3", "delete:new@alice", "delete:x@alice"]
+    {
+        let before = lab.disk().calls();
+        owner.data(command).await;
+        calls.push(lab.disk().calls() - before);
+    }
+    assert_eq!(calls[1..], [calls[0] + 1; 3], "one read more than a new key needs");
+    owner.data("update:x@alice 3").await;
+    for command in
+        ["delete:x@alice", "delete:x@alice", "update:x@alice 4", "update:meta:x@alice:ttl:9"]
+    {
+        owner.data(command).await;
+        let all = page(&mut owner, -1, 25, "").await;
+        assert_eq!(keys(&all), ["new@alice", "x@alice"], "{command}");
+    }
+    lab.clock.advance(20);
+    owner.data("update:x@alice 5").await;
+    let all = page(&mut owner, -1, 25, "").await;
+    assert_eq!((all.len(), &all[1]["value"]), (2, &json!("5")), "an expired one is replaced");
+}
