@@ -7,6 +7,7 @@
 
 mod bench;
 mod command;
+mod conformance;
 mod fuzz;
 mod place;
 mod python;
@@ -47,6 +48,13 @@ enum Task {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Runs the numbered statements of the protocol from outside, against this checkout or another
+    /// implementation.
+    Conformance {
+        /// Options of the checker itself; `-- --help` lists them.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
     /// Attacks the parsers: runs the fuzz targets one after the other.
     Fuzz {
         /// One target; all of them if left out.
@@ -77,6 +85,7 @@ fn run(task: &Task, place: &Place) -> Result<(), Failure> {
         Task::Test { quick } => test::run(place, *quick),
         Task::Tidy => tidy::run(place),
         Task::Bench { name, rest } => bench::run(place, name, rest),
+        Task::Conformance { rest } => conformance::run(place, rest),
         Task::Fuzz { target, seconds } => {
             fuzz::run(place, target.as_deref(), Duration::from_secs(*seconds))
         }

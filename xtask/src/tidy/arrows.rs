@@ -34,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // For developers: they meet the product as everybody does, over the wire.
     ("testkit", &[]),
     ("bench", &["testkit"]),
+    ("conformance", &["testkit"]),
     ("xtask", &[]),
 ];
 
@@ -43,11 +44,15 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("axum", &["registrar", "warren"], "HTTP routes belong to the registrar and the program"),
     ("blake3", &["storage", "directory"], "hashing of stored bytes"),
     ("chacha20poly1305", &["storage"], "only storage seals"),
-    ("clap", &["warren", "bench", "xtask"], "only programs have a command line"),
+    ("clap", &["warren", "bench", "conformance", "xtask"], "only programs have a command line"),
     ("hyper", &["net"], "HTTP connections are net's"),
     ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
-    ("rcgen", &["net"], "certificates are net's"),
-    ("rsa", &["server"], "an atServer's signing pair; nothing else makes RSA keys"),
+    ("rcgen", &["net", "conformance"], "certificates are net's; the checker plays a peer"),
+    (
+        "rsa",
+        &["server", "conformance"],
+        "an atServer's signing pair, and the pairs of pretended clients",
+    ),
     ("x509-parser", &["net"], "certificates are net's"),
 ];
 
