@@ -8,6 +8,7 @@
 //! | `t` | key name | commit id of its deletion |
 //! | `x` | key of another table | [`Span`]: only where it is not for ever |
 //! | `c` | – | the next commit id |
+//! | `n` | – | the date of the latest notification |
 //! | `s` | notification id | a notification that the owner sent |
 //! | `r` | notification id, NUL, sender | a notification that came |
 //! | `q` | serial number, big-endian | a notification that waits to be delivered |
@@ -23,6 +24,8 @@ const LAYOUT: u8 = 1;
 const NO_COMMIT: u64 = u64::MAX;
 /// The key of the only entry of table `c`.
 pub(crate) const NEXT_COMMIT: &[u8] = b"c";
+/// The key of the only entry of table `n`.
+pub(crate) const LAST_NOTIFIED: &[u8] = b"n";
 
 /// The tables, named after what is in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
