@@ -12,8 +12,10 @@
 mod client;
 mod engine;
 mod peers;
+mod process;
 mod report;
 mod scale;
+mod server;
 mod store;
 mod wake;
 
@@ -39,6 +41,8 @@ enum Bench {
     Store(store::Options),
     /// First answer of a sleeping server, beside `docker start` where an engine runs
     Wake(wake::Options),
+    /// Requests, notifications, idle connections and memory, beside Redis over TLS
+    Server(server::Options),
     /// Ten thousand identities in one process: registering, memory, restart
     Scale(scale::Options),
 }
@@ -61,6 +65,7 @@ fn main() {
     match cli.bench {
         Bench::Store(options) => store::run(&setting, &options),
         Bench::Wake(options) => wake::run(&setting, &options),
+        Bench::Server(options) => server::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }
 }

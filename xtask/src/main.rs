@@ -39,7 +39,7 @@ enum Task {
     },
     /// Checks the format, the lints and the structure of the workspace.
     Tidy,
-    /// Measures, side by side with real peers: store, wake or scale.
+    /// Measures, side by side with real peers: store, wake, scale or server.
     Bench {
         /// Which benchmark.
         name: String,
