@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, default_value_t = 10_000)]
     idle: usize,
     /// Identities for the memory of one awake and one asleep
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 10_000)]
     identities: u16,
 }
 
@@ -287,7 +287,13 @@ impl Bench<'_> {
             let before = resident_bytes(redis.pid());
             let mut clients = Vec::with_capacity(count);
             for number in 0..count {
-                clients.push(redis.connect_from(source(number)).await);
+                match redis.connect_from(source(number)).await {
+                    Ok(client) => clients.push(client),
+                    Err(error) => {
+                        eprintln!("Redis takes no more: {error}");
+                        break;
+                    }
+                }
             }
             let bytes = resident_bytes(redis.pid()).saturating_sub(before);
             Idle { held: clients.len(), bytes }

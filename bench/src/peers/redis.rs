@@ -1,6 +1,7 @@
 //! Redis over TLS with a key of the same kind as ours: what a widespread server does on as many
 //! connections of the same load program.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,14 +54,17 @@ impl Redis {
     }
 
     pub async fn connect(&self) -> Client {
-        self.connect_from(Ipv4Addr::LOCALHOST).await
+        self.connect_from(Ipv4Addr::LOCALHOST).await.expect("it listens")
     }
 
-    pub async fn connect_from(&self, source: Ipv4Addr) -> Client {
-        let client = Client::silent(source, &self.address, &self.config).await;
-        let mut client = client.expect("it listens");
+    /// The same from an address of this machine.
+    ///
+    /// # Errors
+    /// Where the connection is not taken.
+    pub async fn connect_from(&self, source: Ipv4Addr) -> io::Result<Client> {
+        let mut client = Client::silent(source, &self.address, &self.config).await?;
         assert_eq!(client.ask("PING\r\n").await, "+PONG");
-        client
+        Ok(client)
     }
 }
 
