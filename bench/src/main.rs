@@ -14,8 +14,10 @@ mod directory;
 mod engine;
 mod neighbours;
 mod peers;
+mod process;
 mod report;
 mod scale;
+mod server;
 mod store;
 mod wake;
 
@@ -45,6 +47,8 @@ enum Bench {
     Neighbours(neighbours::Options),
     /// Lookups in a directory of a million, beside Redis: rates, processor time, memory, start
     Directory(directory::Options),
+    /// Requests, notifications, idle connections and memory, beside Redis over TLS
+    Server(server::Options),
     /// Ten thousand identities in one process: registering, memory, restart
     Scale(scale::Options),
 }
@@ -69,6 +73,7 @@ fn main() {
         Bench::Wake(options) => wake::run(&setting, &options),
         Bench::Neighbours(options) => neighbours::run(&setting, &options),
         Bench::Directory(options) => directory::run(&setting, &options),
+        Bench::Server(options) => server::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }
 }

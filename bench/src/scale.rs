@@ -20,38 +20,30 @@ pub struct Options {
 const REGISTERING_MAX: Duration = Duration::from_secs(300);
 const RESIDENT_MAX: u64 = 64 * 1024 * 1024;
 const RESTART_MAX: Duration = Duration::from_secs(1);
-const ASLEEP_MAX: u64 = 1024;
-const AWAKE_MAX: u64 = 16 * 1024;
+pub const ASLEEP_MAX: u64 = 1024;
+pub const AWAKE_MAX: u64 = 16 * 1024;
 
 /// How many servers are woken to see what one costs.
 const AWAKE: usize = 1_000;
 
+/// How much a number of identities needs.
+pub struct Memory {
+    registering: Duration,
+    restart: Duration,
+    empty: u64,
+    registered: u64,
+    all_asleep: u64,
+    /// Bytes that one identity takes while it sleeps.
+    pub asleep: u64,
+    /// Bytes that one takes more once it is awake, without connections.
+    pub awake: u64,
+}
+
 pub fn run(setting: &Setting, options: &Options) {
-    let scratch = tempfile::tempdir_in(&setting.dir).expect("a scratch folder");
-    let data = scratch.path().join("data");
-    std::fs::create_dir(&data).expect("a folder");
-    let ports = Ports::reserve(options.identities + 100);
-
-    let warren = Warren::start(&setting.warren, &data, &ports, &["--sleep-after", "2"]);
-    let empty = warren.resident_bytes();
-    let start = Instant::now();
-    let addresses = register(setting, &warren, options.identities);
-    let registering = start.elapsed();
-    let registered = warren.resident_bytes();
-    assert_eq!(warren.terminate().code(), Some(0));
-
-    let warren = Warren::start(&setting.warren, &data, &ports, &["--sleep-after", "600"]);
-    let restart = warren.started_in;
-    let _one_awake = warren.connect(&addresses[0]);
-    let asleep = warren.resident_bytes();
-    for address in addresses.iter().skip(1).take(AWAKE) {
-        drop(warren.connect(address));
-    }
-    let awake = warren.resident_bytes();
     let count = u64::from(options.identities);
-    let each_asleep = asleep.saturating_sub(empty) / count;
-    let each_awake = awake.saturating_sub(asleep) / AWAKE as u64;
+    let memory = measure(setting, options.identities);
     println!("\n{count} identities in one process, each with its own keys and log.\n");
+    let Memory { registering, restart, all_asleep, asleep, awake, .. } = memory;
     let rows = [
         row(
             "registering them (--from)",
@@ -59,29 +51,53 @@ pub fn run(setting: &Setting, options: &Options) {
             "< 300 s",
             registering < REGISTERING_MAX,
         ),
-        row("resident after registering", mib(registered), "", true),
+        row("resident after registering", mib(memory.registered), "", true),
         row("restart to ready", seconds(restart), "< 1 s", restart < RESTART_MAX),
-        row("resident, all asleep but one", mib(asleep), "< 64 MiB", asleep < RESIDENT_MAX),
-        row(
-            "an identity asleep",
-            format!("{each_asleep} B"),
-            "<= 1 KiB",
-            each_asleep <= ASLEEP_MAX,
-        ),
+        row("resident, all asleep but one", mib(all_asleep), "< 64 MiB", all_asleep < RESIDENT_MAX),
+        row("an identity asleep", format!("{asleep} B"), "<= 1 KiB", asleep <= ASLEEP_MAX),
         row(
             "an identity awake, without connections",
-            format!("{each_awake} B"),
+            format!("{awake} B"),
             "<= 16 KiB",
-            each_awake <= AWAKE_MAX,
+            awake <= AWAKE_MAX,
         ),
     ];
     println!("{}", table(&["what", "measured", "goal", ""], &rows));
     println!(
         "\nResident memory is the process's own; a listening socket costs the kernel some more.\n\
          A process without identities: {}.",
-        mib(empty)
+        mib(memory.empty)
     );
+}
+
+/// Registers so many, starts anew, and wakes some of them.
+pub fn measure(setting: &Setting, identities: u16) -> Memory {
+    let scratch = tempfile::tempdir_in(&setting.dir).expect("a scratch folder");
+    let data = scratch.path().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    let ports = Ports::reserve(identities + 100);
+
+    let warren = Warren::start(&setting.warren, &data, &ports, &["--sleep-after", "2"]);
+    let empty = warren.resident_bytes();
+    let start = Instant::now();
+    let addresses = register(setting, &warren, identities);
+    let registering = start.elapsed();
+    let registered = warren.resident_bytes();
     assert_eq!(warren.terminate().code(), Some(0));
+
+    let warren = Warren::start(&setting.warren, &data, &ports, &["--sleep-after", "600"]);
+    let restart = warren.started_in;
+    let _one_awake = warren.connect(&addresses[0]);
+    let all_asleep = warren.resident_bytes();
+    let woken: Vec<&String> = addresses.iter().skip(1).take(AWAKE).collect();
+    for address in &woken {
+        drop(warren.connect(address));
+    }
+    let some_awake = warren.resident_bytes();
+    assert_eq!(warren.terminate().code(), Some(0));
+    let asleep = all_asleep.saturating_sub(empty) / u64::from(identities);
+    let awake = some_awake.saturating_sub(all_asleep) / (woken.len().max(1) as u64);
+    Memory { registering, restart, empty, registered, all_asleep, asleep, awake }
 }
 
 fn row(what: &str, measured: String, wanted: &str, met: bool) -> Vec<String> {

@@ -18,7 +18,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::access_log::AccessLog;
 use crate::draft::{Draft, Outcome};
 use crate::notify::outbox::Queues;
-use crate::records::{self, NEXT_COMMIT, Table};
+use crate::records::{self, LAST_NOTIFIED, NEXT_COMMIT, Table};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -86,6 +86,13 @@ impl Ledger {
     /// Gives the store back.
     pub(crate) fn into_store(self) -> Store {
         self.store
+    }
+
+    /// Makes the log smaller if that is worth it. Blocks.
+    pub(crate) fn maintain(&self) {
+        if let Err(error) = self.store.maintain() {
+            tracing::warn!(%error, "the log is not compacted");
+        }
     }
 
     /// The id of the latest commit.
@@ -221,10 +228,14 @@ impl Counters {
             Some(bytes) => records::decode_number(&bytes)?,
             None => 0,
         };
+        let last_notified = match view.get(LAST_NOTIFIED)? {
+            Some(bytes) => Timestamp(records::decode_number(&bytes)?.cast_signed()),
+            None => Timestamp(0),
+        };
         let next_serial = view.queued()?.last().map_or(0, |last| last.serial + 1);
         let kept = [Table::Sent, Table::Received].map(|table| view.keys(&table.key(b"")).len());
         let notifications = kept.iter().sum();
-        Ok(Self { next_commit, next_serial, last_notified: Timestamp(0), notifications })
+        Ok(Self { next_commit, next_serial, last_notified, notifications })
     }
 }
 

@@ -9,7 +9,8 @@ use crate::commit_log::{self, Entry};
 use crate::keys;
 use crate::notify::outbox::{Queues, Waiting};
 use crate::records::{
-    self, ACCESS_LOG, Change, NEXT_COMMIT, NOTHING, REFRESHED_DAY, Record, Span, Table,
+    self, ACCESS_LOG, Change, LAST_NOTIFIED, NEXT_COMMIT, NOTHING, REFRESHED_DAY, Record, Span,
+    Table,
 };
 use crate::refusal::Refusal;
 use crate::view::View;
@@ -182,7 +183,12 @@ impl<'a> Draft<'a> {
         } else if had_span {
             self.change().delete(&Table::Spans.key(&key));
         }
-        self.counters.notifications += usize::from(table.holds_notifications() && !had_span);
+        if table.holds_notifications() && !had_span {
+            self.counters.notifications += 1;
+            // So that the next is later, even if the clock goes back and the server starts anew.
+            let last = records::encode_number(self.counters.last_notified.0.cast_unsigned());
+            self.change().put(LAST_NOTIFIED, &last);
+        }
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! What is over goes: keys with a time to live, and notifications.
 //!
 //! Nothing that is over is served, swept or not; the sweep only frees the room, and tells the commit
-//! log. It runs while there are connections: a sleeping server sweeps when it is woken.
+//! log. It runs while there are connections: a sleeping server sweeps when it is woken. What is over
+//! in the log itself goes the same way.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(crate) async fn keep(server: Arc<Server>) {
         }
         server.pool().close_idle(limits.link_idle_max);
         tokio::select! {
-            () = tokio::time::sleep(limits.sweep_interval) => {}
+            () = tokio::time::sleep(limits.sweep_interval) => compact(&server).await,
             () = server.roster().emptied() => {
                 if server.roster().end_keeping() {
                     break;
@@ -54,6 +55,13 @@ async fn keep_access_log(server: &Server) -> Result<(), Refusal> {
         Ok(())
     };
     server.write(write).await
+}
+
+/// A server that is in use all the time has nobody else who would keep its log small.
+async fn compact(server: &Arc<Server>) {
+    let server = Arc::clone(server);
+    // If the task cannot be joined, the log is as it was.
+    drop(tokio::task::spawn_blocking(move || server.ledger().maintain()).await);
 }
 
 /// Removes what is over, some at a time so that the lock is never held for long.

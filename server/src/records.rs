@@ -11,6 +11,7 @@
 //! | `a` | – | who came and what was looked up |
 //! | `c` | – | the next commit id |
 //! | `d` | – | the day when copies of others' keys were refreshed last |
+//! | `n` | – | the date of the latest notification |
 //! | `s` | notification id | a notification that the owner sent |
 //! | `r` | notification id, NUL, sender | a notification that came |
 //! | `q` | serial number, big-endian | a notification that waits to be delivered |
@@ -32,6 +33,8 @@ pub(crate) const NEXT_COMMIT: &[u8] = b"c";
 pub(crate) const REFRESHED_DAY: &[u8] = b"d";
 /// The key of the only entry of table `a`.
 pub(crate) const ACCESS_LOG: &[u8] = b"a";
+/// The key of the only entry of table `n`.
+pub(crate) const LAST_NOTIFIED: &[u8] = b"n";
 
 /// The tables, named after what is in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 //! wall clock moves with the paused time of the runtime.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod client;
+mod days;
 mod model;
 mod player;
 mod script;

@@ -122,6 +122,11 @@ impl WorldClock {
     fn at(now: Timestamp) -> Self {
         Self { began: Instant::now(), offset: AtomicI64::new(now.0) }
     }
+
+    /// The wall clock jumps, backwards too; nothing else does.
+    pub fn leap(&self, millis: i64) {
+        self.offset.fetch_add(millis, Ordering::SeqCst);
+    }
 }
 
 impl World {
