@@ -50,8 +50,10 @@ impl LineClient {
         let mut client = Self { stream: StreamOwned::new(connection, tcp), buffer: Vec::new() };
         let mut prompt = [0; 1];
         client.stream.read_exact(&mut prompt)?;
-        assert_eq!(&prompt, b"@");
-        Ok(client)
+        match &prompt {
+            b"@" => Ok(client),
+            _ => Err(std::io::Error::other("the server refuses the connection")),
+        }
     }
 
     /// Sends bytes as they are.
