@@ -10,6 +10,7 @@ use super::owner::Owner;
 use crate::limits::BATCH_ANSWER_BYTES_MAX;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::stats::{self, Gauges};
 use crate::verb::{MaySee, notify_all, sees_everything};
 
@@ -21,7 +22,7 @@ pub(super) async fn stats(server: &Arc<Server>, command: &Stats) -> Result<Answe
         now: server.now(),
     };
     let may_see: MaySee<'_> = &sees_everything;
-    server.ledger().read(|view| stats::run(view, command, &gauges, may_see)).await
+    server.survey(Standing::Owner, |view| stats::run(view, command, &gauges, may_see)).await
 }
 
 /// Sends one notification to several, signed.
