@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ use tracing::Instrument;
 
 use crate::inlet::{Dropped, Inlet, dropped};
 use crate::limits::{
-    BACKLOG_ENTRY_BYTES, CERTIFICATES_BYTES_MAX, OPEN_COMMAND_BYTES_MAX, THROTTLE_MAX,
-    UNCOUNTED_BYTES_MAX,
+    BACKLOG_ENTRY_BYTES, CERTIFICATES_BYTES_MAX, COMMAND_OVERHEAD, OPEN_COMMAND_BYTES_MAX,
+    THROTTLE_MAX, UNCOUNTED_BYTES_MAX,
 };
 use crate::memory::Reserved;
 use crate::notify::kept;
@@ -30,7 +31,7 @@ use crate::notify::monitor::{Backlog, Event, Subscription, stats};
 use crate::refusal::Refusal;
 use crate::roster::Ticket;
 use crate::server::Server;
-use crate::session::{Caller, Reply, Session, Step};
+use crate::session::{Caller, Reply, Session};
 use crate::share::Standing;
 
 /// The first that a server says, and all that it says before the client speaks.
@@ -109,23 +110,13 @@ impl Connection {
                 }
                 Wake::Line(Ok(line)) => {
                     self.await_turn(server, &session, ticket, drain).await?;
-                    let (next, outcome) = handle(server, session, &line).await;
-                    session = next;
-                    drop(line);
-                    ticket.set_trusted(session.is_trusted());
-                    ticket.set_enrolment(session.enrolment());
-                    if let Ok(Reply::Revoked { id, linger, .. }) = &outcome {
-                        ticket.revoke_others(id);
-                        self.ends = linger.map(|linger| Instant::now() + linger);
-                    }
-                    if let Err(Refusal { delay, .. }) = &outcome {
-                        self.pause(server, ticket, drain, *delay).await?;
-                    }
-                    tokio::select! {
-                        biased;
-                        () = ticket.revoked() => return Err(Ended),
-                        answered = self.answer(server, &session, outcome) => answered?,
-                    }
+                    let standing = standing(&session);
+                    // On the heap, so that a connection that waits does not pay for what the
+                    // largest command needs.
+                    let command = Box::pin(self.command(server, ticket, drain, session, line));
+                    let (done, spent) = metered(command).await;
+                    server.charge(standing, spent + COMMAND_OVERHEAD);
+                    session = done?;
                 }
                 Wake::Line(Err(end)) => {
                     let refusal = overflow(&end, session.is_trusted()).ok_or(Ended)?;
@@ -143,6 +134,34 @@ impl Connection {
                 Wake::End => return Err(Ended),
             }
         }
+    }
+
+    /// Does a command and writes its answer.
+    async fn command(
+        &mut self,
+        server: &Arc<Server>,
+        ticket: &Ticket,
+        drain: &Drain,
+        session: Session,
+        line: Vec<u8>,
+    ) -> Result<Session, Ended> {
+        let (session, outcome) = session.handle(server, &line).await;
+        drop(line);
+        ticket.set_trusted(session.is_trusted());
+        ticket.set_enrolment(session.enrolment());
+        if let Ok(Reply::Revoked { id, linger, .. }) = &outcome {
+            ticket.revoke_others(id);
+            self.ends = linger.map(|linger| Instant::now() + linger);
+        }
+        if let Err(Refusal { delay, .. }) = &outcome {
+            self.pause(server, ticket, drain, *delay).await?;
+        }
+        tokio::select! {
+            biased;
+            () = ticket.revoked() => return Err(Ended),
+            answered = self.answer(server, &session, outcome) => answered?,
+        }
+        Ok(session)
     }
 
     /// Waits until it is this caller's turn again.
@@ -296,20 +315,17 @@ fn standing(session: &Session) -> Standing {
     if session.is_owner() { Standing::Owner } else { Standing::Other }
 }
 
-/// Does a command, and counts what it costs. It is on the heap, so that a connection that waits does
-/// not pay for what the largest command needs.
-async fn handle(server: &Arc<Server>, session: Session, line: &[u8]) -> Step {
-    let (standing, mut spent) = (standing(&session), Duration::ZERO);
-    let mut command = Box::pin(session.handle(server, line));
-    let step = poll_fn(|cx| {
+/// What somebody does, with the processor time that it took.
+async fn metered<T>(mut work: Pin<Box<impl Future<Output = T>>>) -> (T, Duration) {
+    let mut spent = Duration::ZERO;
+    let done = poll_fn(|cx| {
         let before = thread_cpu();
-        let polled = command.as_mut().poll(cx);
+        let polled = work.as_mut().poll(cx);
         spent += thread_cpu().saturating_sub(before);
         polled
     })
     .await;
-    server.charge(standing, spent);
-    step
+    (done, spent)
 }
 
 /// Memory for something large; what is small needs none.

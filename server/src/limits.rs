@@ -125,6 +125,9 @@ pub(crate) const LISTED_BYTES_MAX: usize = 16 << 20;
 pub(crate) const RATES_KEPT_MAX: usize = 4_096;
 /// Longest time that one command waits because of the earlier ones: less than a peer waits for us.
 pub(crate) const THROTTLE_MAX: Duration = Duration::from_secs(2);
+/// Processor time that each command is taken to use besides what is measured: reading it, waking for
+/// it, and what the system does for its bytes.
+pub(crate) const COMMAND_OVERHEAD: Duration = Duration::from_micros(100);
 /// A server that had a command this long ago is still in use.
 pub(crate) const NEIGHBOUR_WINDOW: Duration = Duration::from_secs(1);
 /// With fewer entries in its store, looking at all of them takes no long time.

@@ -1,7 +1,7 @@
 //! One personal server while it is awake.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use net::drain::Drain;
@@ -41,9 +41,11 @@ pub struct Server {
     access: AccessLog,
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
-    reminder: Reminder,
+    /// Without a host there is nobody to tell.
+    reminder: Option<Box<Reminder>>,
     number: usize,
-    shares: Shares,
+    /// Made with the first command.
+    shares: OnceLock<Box<Shares>>,
     memory: Arc<Memory>,
     tasks: Drain,
     /// The day on which copies of others' keys were looked through.
@@ -110,9 +112,9 @@ impl Server {
             access,
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
-            reminder: Reminder::new(remind),
+            reminder: remind.map(|remind| Box::new(Reminder::new(remind))),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
-            shares: Shares::new(),
+            shares: OnceLock::new(),
             memory,
             tasks: Drain::new(),
             refreshed: AtomicU64::new(u64::MAX),
@@ -205,7 +207,7 @@ impl Server {
     }
 
     pub(crate) fn shares(&self) -> &Shares {
-        &self.shares
+        self.shares.get_or_init(|| Box::new(Shares::new()))
     }
 
     /// What its callers can make it hold.
@@ -278,8 +280,10 @@ impl Server {
         decide: impl FnOnce(&mut Draft<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let result = self.ledger.write(&self.identity, self.now(), decide).await?;
-        if self.waiting() > 0 {
-            self.reminder.tell().await?;
+        if self.waiting() > 0
+            && let Some(reminder) = &self.reminder
+        {
+            reminder.tell().await?;
         }
         Ok(result)
     }

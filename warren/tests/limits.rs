@@ -77,6 +77,9 @@ fn in_words(value: &str) -> String {
             format!("{millis} ms")
         };
     }
+    if let Some(micros) = inner("Duration::from_micros(").and_then(number) {
+        return format!("{micros} µs");
+    }
     if let Some(rate) = value.strip_prefix("Rate {") {
         return rate.trim_end_matches('}').trim().replace('_', "").replace("persecond", "a second");
     }

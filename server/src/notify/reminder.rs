@@ -18,21 +18,19 @@ pub type Remind = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// Tells the host once while the server is awake.
 pub(crate) struct Reminder {
-    remind: Option<Remind>,
+    remind: Remind,
     is_told: OnceCell<()>,
 }
 
 impl Reminder {
-    /// Without a host there is nobody to tell.
-    pub(crate) fn new(remind: Option<Remind>) -> Self {
+    pub(crate) fn new(remind: Remind) -> Self {
         Self { remind, is_told: OnceCell::new() }
     }
 
     /// Returns when the host knows. Costs nothing from the second time on.
     pub(crate) async fn tell(&self) -> Result<(), Refusal> {
-        let Some(remind) = &self.remind else { return Ok(()) };
         let told = self.is_told.get_or_try_init(|| async {
-            let remind = Arc::clone(remind);
+            let remind = Arc::clone(&self.remind);
             match tokio::task::spawn_blocking(move || remind()).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => {
