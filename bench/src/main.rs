@@ -9,6 +9,7 @@
     reason = "a failed run has no figures"
 )]
 
+mod certificate;
 mod client;
 mod directory;
 mod engine;

@@ -6,11 +6,10 @@ mod process;
 mod redis;
 mod replica;
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::Setting;
+use crate::certificate;
 use crate::report::{Rounds, goal, table};
 use load::{Figures, Load};
 use process::Process;
@@ -52,7 +51,7 @@ struct Answerer {
 pub fn run(setting: &Setting, options: &Options) {
     let scratch = tempfile::tempdir_in(&setting.dir).expect("a scratch folder");
     let folder = scratch.path();
-    make_certificate(folder);
+    certificate::make(folder).expect("openssl is installed");
     println!("making {} names", options.identities);
     let list = names::write(folder, options.identities);
     let ours = replica::start(setting, folder, &list);
@@ -79,20 +78,6 @@ pub fn run(setting: &Setting, options: &Options) {
         }
         println!("\n{what}\n\n{}", comparison(&all, &figures, goals));
     }
-}
-
-fn make_certificate(folder: &Path) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-        .args(["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(folder.join("key.pem"))
-        .arg("-out")
-        .arg(folder.join("chain.pem"))
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 fn sizes(all: &[Answerer], identities: u32) -> String {

@@ -3,13 +3,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
+use crate::certificate;
 use crate::client::Client;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +25,7 @@ pub struct Redis {
 impl Redis {
     /// Starts one; none where it, or the tool that makes its certificate, is not installed.
     pub fn start(folder: &Path, connections_max: usize) -> Option<Self> {
-        let (key, certificate) = certificate(folder)?;
+        let (key, certificate) = certificate::make(folder)?;
         let port = free_port();
         let child = Command::new("redis-server")
             .args(["--port", "0", "--bind", "127.0.0.1", "--tls-port", &port.to_string()])
@@ -73,23 +74,6 @@ impl Drop for Redis {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A key on the curve that ours are on, and a certificate of its own.
-fn certificate(folder: &Path) -> Option<(PathBuf, PathBuf)> {
-    let (key, certificate) = (folder.join("redis.key"), folder.join("redis.pem"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .stderr(Stdio::null())
-        .status();
-    made.is_ok_and(|status| status.success()).then_some((key, certificate))
 }
 
 fn free_port() -> u16 {
