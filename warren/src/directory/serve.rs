@@ -16,6 +16,7 @@ use crate::data_dir::DataDir;
 use crate::failure::{Exit, Failure};
 use crate::files::read_token;
 use crate::output;
+use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
 
 /// How long connections get to come to their end.
@@ -63,8 +64,12 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
             directory
         }
     };
+    let shown = Shown { server: tls.clone(), client: None };
     drain.spawn(directory.serve(listener, tls, drain.clone()));
-    end.first().await;
+    tokio::select! {
+        () = end.first() => {}
+        () = renewal::watch(args.tls_cert.clone(), args.tls_key.clone(), shown) => end.first().await,
+    }
     drain.start();
     tokio::select! {
         _ = drain.finished(DRAIN_DEADLINE) => {}

@@ -19,6 +19,7 @@ use net::telemetry::LogFormat;
 use crate::args::{LogFormatArg, UpArgs};
 use crate::data_dir::{DataDir, Lock};
 use crate::failure::{Exit, Failure};
+use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
 use crate::up::ground::Ground;
 use crate::up::parts::Parts;
@@ -60,13 +61,18 @@ pub fn start_logs(format: LogFormatArg) -> Result<(), Failure> {
 async fn live(args: &UpArgs, dir: &DataDir) -> Result<(), Failure> {
     let mut end = EndSignals::listen()?;
     let ground = Ground::prepare(args, dir)?;
+    let shown =
+        Shown { server: ground.tls.server.clone(), client: Some(ground.tls.client.clone()) };
     let parts = Parts::start(args, dir, ground).await?;
     for identity in &args.identity {
         parts.ensure_registered(identity).await?;
     }
     parts.endpoints().write(dir)?;
     banner::print(args, dir, &parts)?;
-    end.first().await;
+    tokio::select! {
+        () = end.first() => {}
+        () = renew(args, shown) => {}
+    }
     tracing::info!("draining; a second signal ends it at once");
     tokio::select! {
         () = parts.stop(DRAIN_DEADLINE) => {}
@@ -75,4 +81,12 @@ async fn live(args: &UpArgs, dir: &DataDir) -> Result<(), Failure> {
     // Whoever reads the file now would find nobody.
     let _ = std::fs::remove_file(dir.endpoints());
     Ok(())
+}
+
+/// Watches the operator's certificate, if there is one. Does not end.
+async fn renew(args: &UpArgs, shown: Shown) {
+    if let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        renewal::watch(cert.clone(), key.clone(), shown).await;
+    }
+    std::future::pending().await
 }
