@@ -73,11 +73,23 @@ pub(crate) struct Taken<'a> {
 
 /// Takes a row off the front; none where there is no whole one.
 pub(crate) fn take<'a>(bytes: &mut &'a [u8]) -> Option<Taken<'a>> {
+    let (shared, rest) = take_name(bytes)?;
+    let place = take_place(bytes)?;
+    Some(Taken { shared, rest, place })
+}
+
+/// Takes the name of the row at the front: how much it shares with the one before, and the rest.
+#[inline]
+pub(crate) fn take_name<'a>(bytes: &mut &'a [u8]) -> Option<(usize, &'a [u8])> {
     let (head, after) = bytes.split_first()?;
     *bytes = after;
     let shared = length(usize::from(head >> 4), bytes)?;
     let rest_length = length(usize::from(head & 0x0f), bytes)?;
-    let rest = split(bytes, rest_length)?;
+    Some((shared, split(bytes, rest_length)?))
+}
+
+/// Takes the place behind a name.
+pub(crate) fn take_place(bytes: &mut &[u8]) -> Option<PackedPlace> {
     let host = varint::take(bytes)?;
     let port = split(bytes, 2)?.try_into().ok()?;
     let port = NonZeroU16::new(u16::from_le_bytes(port))?;
@@ -86,14 +98,25 @@ pub(crate) fn take<'a>(bytes: &mut &'a [u8]) -> Option<Taken<'a>> {
         _ => Epoch::from_number(varint::take(bytes)?)?,
     };
     let host = u32::try_from(host >> 1).ok()?;
-    Some(Taken { shared, rest, place: PackedPlace { host, port, epoch } })
+    Some(PackedPlace { host, port, epoch })
+}
+
+/// Passes over the place behind a name.
+#[inline]
+pub(crate) fn skip_place(bytes: &mut &[u8]) -> Option<()> {
+    let has_epoch = bytes.first()? & 1 == 1;
+    varint::skip(bytes)?;
+    split(bytes, 2)?;
+    if has_epoch { varint::skip(bytes) } else { Some(()) }
 }
 
 /// The whole name at the start of a block.
+#[inline]
 pub(crate) fn head(mut bytes: &[u8]) -> Option<&[u8]> {
-    take(&mut bytes).filter(|row| row.shared == 0).map(|row| row.rest)
+    take_name(&mut bytes).filter(|(shared, _)| *shared == 0).map(|(_, name)| name)
 }
 
+#[inline]
 fn length(half: usize, bytes: &mut &[u8]) -> Option<usize> {
     if half < MORE {
         return Some(half);
@@ -102,6 +125,7 @@ fn length(half: usize, bytes: &mut &[u8]) -> Option<usize> {
     more.checked_add(MORE).filter(|length| *length <= NAME_BYTES_MAX)
 }
 
+#[inline]
 fn split<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (front, back) = bytes.split_at_checked(length)?;
     *bytes = back;

@@ -88,22 +88,22 @@ impl Segment {
         // How much of `name` the name before begins with: rows that share less are behind it.
         let mut matched = 0;
         while !block.is_empty() {
-            let row = rows::take(&mut block)?;
-            if row.shared < matched {
+            let (shared, rest) = rows::take_name(&mut block)?;
+            if shared < matched {
                 return None;
             }
-            if row.shared > matched {
-                continue;
+            if shared == matched {
+                let wanted = name.get(matched..)?;
+                let same = rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+                if same == wanted.len() && same == rest.len() {
+                    return rows::take_place(&mut block)?.unpack(&self.hosts);
+                }
+                if rest.get(same..) > wanted.get(same..) {
+                    return None;
+                }
+                matched += same;
             }
-            let wanted = name.get(matched..)?;
-            let same = row.rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-            if same == wanted.len() && same == row.rest.len() {
-                return row.place.unpack(&self.hosts);
-            }
-            if row.rest.get(same..) > wanted.get(same..) {
-                return None;
-            }
-            matched += same;
+            rows::skip_place(&mut block)?;
         }
         None
     }

@@ -32,6 +32,14 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Takes a number off the front without reading it.
+#[inline]
+pub(crate) fn skip(bytes: &mut &[u8]) -> Option<()> {
+    let end = bytes.iter().take(BYTES_MAX).position(|byte| byte & 0x80 == 0)?;
+    *bytes = bytes.get(end + 1..)?;
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,8 +50,11 @@ mod tests {
             let mut bytes = Vec::new();
             put(&mut bytes, number);
             assert_eq!(take(&mut &bytes[..]), Some(number));
+            let mut rest = &bytes[..];
+            assert_eq!((skip(&mut rest), rest), (Some(()), &[][..]));
             for cut in 0..bytes.len() {
                 assert_eq!(take(&mut &bytes[..cut]), None);
+                assert_eq!(skip(&mut &bytes[..cut]), None);
             }
         }
         assert_eq!(take(&mut &[0xff; 11][..]), None);

@@ -46,6 +46,10 @@ impl AtSign {
         if bare.len() > 2 * NAME_BYTES_MAX {
             return Err(NameError::TooLong(bare.len()));
         }
+        // Most names are normalised already, and need no look at Unicode's tables.
+        if (1..=NAME_BYTES_MAX).contains(&bare.len()) && bare.bytes().all(is_plain) {
+            return Ok(Self(bare.into()));
+        }
         let mut name = String::with_capacity(bare.len());
         for c in bare.chars().flat_map(char::to_lowercase) {
             match c {
@@ -87,6 +91,11 @@ pub fn is_owner_char(c: char) -> bool {
 pub fn is_emoji(c: char) -> bool {
     matches!(u32::from(c),
         0xA9 | 0xAE | 0x2000..=0x3300 | 0xFE00..=0xFE0F | 0x1_F000..=0x1_FBFF)
+}
+
+/// Letters and digits that normalising leaves as they are, and nothing else.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
 fn is_forbidden(c: char) -> bool {
