@@ -61,6 +61,9 @@ pub enum Refusal {
     /// More changes than a batch may have.
     #[error("a batch has at most {BATCH_CHANGES_MAX} changes, not {0}")]
     TooMany(usize),
+    /// A snapshot is larger than an atlas can be.
+    #[error("the snapshot is too large")]
+    TooLarge,
     /// A snapshot names somebody twice.
     #[error("the snapshot has {0} twice")]
     Twice(AtSign),
@@ -82,6 +85,7 @@ impl Refusal {
             Self::Backwards { .. } => "backwards",
             Self::LowerEpoch { .. } => "lower_epoch",
             Self::TooMany(_) => "too_many",
+            Self::TooLarge => "too_large",
             Self::Twice(_) => "twice",
         }
     }

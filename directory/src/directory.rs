@@ -1,12 +1,13 @@
 //! The directory as a whole: what it knows, and how that changes.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use atlas::Atlas;
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use crate::apply::{self, Position, Refusal};
 use crate::limits::{self, READY_WAIT};
 use crate::metrics::Counts;
-use crate::snapshot_file::{self, SnapshotFileError};
+use crate::snapshot_file::{self, Head, SnapshotFileError};
 use crate::table::Table;
 
 /// One replica of the directory.
@@ -63,29 +64,30 @@ impl Directory {
         Self::open_with(snapshot_file, limits::ACCEPT, Arc::new(SystemClock))
     }
 
-    /// The same with other limits and another clock.
+    /// Starts from a snapshot file that is all there will be: no feed has to confirm it.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// [`SnapshotFileError`] if it is missing or not whole.
+    pub fn open_alone(file: &Path) -> Result<Arc<Self>, SnapshotFileError> {
+        let (head, atlas) = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
+        let directory = Self::new(file.to_owned(), limits::ACCEPT, Arc::new(SystemClock));
+        directory.start_from(&head, atlas);
+        directory.is_synced.send_replace(true);
+        Ok(Arc::new(directory))
+    }
+
+    /// As [`open`](Self::open), with other limits and another clock.
+    ///
+    /// # Errors
+    /// The same.
     pub fn open_with(
         snapshot_file: PathBuf,
         limits: AcceptLimits,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SnapshotFileError> {
-        let directory = Self {
-            file: snapshot_file,
-            table: ArcSwap::default(),
-            position: watch::Sender::new(None),
-            is_synced: watch::Sender::new(false),
-            opened: Instant::now(),
-            confirmed: AtomicI64::new(i64::MIN),
-            writing: Mutex::new(()),
-            gate: Gate::new(limits),
-            counts: Counts::default(),
-            clock,
-        };
+        let directory = Self::new(snapshot_file, limits, clock);
         match snapshot_file::load(&directory.file) {
-            Ok(Some((snapshot, confirmed))) => directory.replace(&snapshot, confirmed),
+            Ok(Some((head, atlas))) => directory.start_from(&head, atlas),
             Ok(None) => {}
             Err(e @ SnapshotFileError::Io(_)) => return Err(e),
             Err(e) => {
@@ -96,11 +98,31 @@ impl Directory {
         Ok(Arc::new(directory))
     }
 
+    fn new(file: PathBuf, limits: AcceptLimits, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            file,
+            table: ArcSwap::default(),
+            position: watch::Sender::new(None),
+            is_synced: watch::Sender::new(false),
+            opened: Instant::now(),
+            confirmed: AtomicI64::new(i64::MIN),
+            writing: Mutex::new(()),
+            gate: Gate::new(limits),
+            counts: Counts::default(),
+            clock,
+        }
+    }
+
     /// Where this identity is. Before the directory is ready it knows nobody: ask
     /// [`status`](Self::status) first.
     #[must_use]
     pub fn lookup(&self, name: &AtSign) -> Option<Address> {
         self.table.load().lookup(name)
+    }
+
+    /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
+    pub(crate) fn answer(&self, name: &AtSign, out: &mut Vec<u8>) -> bool {
+        self.table.load().answer(name, out)
     }
 
     /// How it stands.
@@ -183,33 +205,40 @@ impl Directory {
         let known = *self.position.borrow();
         let table = self.table.load();
         apply::admit(known, |name| table.epoch_of(name), snapshot)?;
-        self.replace(snapshot, self.clock.now());
+        let table = Table::of(&snapshot.entries).map_err(|_| Refusal::TooLarge)?;
+        let position = Position { feed: snapshot.feed, number: snapshot.number };
+        self.replace(table, position, self.clock.now());
         self.is_synced.send_replace(true);
         Ok(())
     }
 
-    /// Writes the snapshot file and tells up to which change it goes. Blocks.
+    /// Merges what changed into the atlas, writes the snapshot file, and tells up to which change
+    /// it goes. Blocks; lookups go on, and so do changes but for the moment of a copy.
     pub(crate) fn save(&self) -> Result<Option<u64>, SnapshotFileError> {
-        let (snapshot, confirmed) = {
+        let (table, recent, at, confirmed) = {
             let _writing = self.writing.blocking_lock();
             let Some(at) = *self.position.borrow() else { return Ok(None) };
-            let entries = self.table.load().entries();
-            let confirmed = Timestamp(self.confirmed.load(Ordering::Relaxed));
-            (Snapshot { feed: at.feed, number: at.number, entries }, confirmed)
+            let table = self.table.load_full();
+            let recent = table.recent();
+            (table, recent, at, Timestamp(self.confirmed.load(Ordering::Relaxed)))
         };
-        snapshot_file::save(&self.file, &snapshot, confirmed)?;
-        Ok(Some(snapshot.number))
+        let atlas = table.merge(recent)?;
+        let head = Head::of(&atlas, at.feed, at.number, confirmed);
+        snapshot_file::save(&self.file, &head, &atlas)?;
+        Ok(Some(at.number))
     }
 
-    fn replace(&self, snapshot: &Snapshot, confirmed: Timestamp) {
-        let table = Table::default();
-        for entry in &snapshot.entries {
-            table.insert(entry.identity.clone(), &entry.address, entry.epoch);
-        }
+    /// Takes over what a snapshot file says.
+    fn start_from(&self, head: &Head, atlas: Atlas) {
+        let position = Position { feed: head.feed, number: head.number };
+        self.replace(Table::new(atlas), position, head.confirmed);
+    }
+
+    fn replace(&self, table: Table, position: Position, confirmed: Timestamp) {
         self.table.store(Arc::new(table));
-        self.counts.newest.set(snapshot.number);
+        self.counts.newest.set(position.number);
         self.confirm(confirmed);
-        self.moved_to(Position { feed: snapshot.feed, number: snapshot.number });
+        self.moved_to(position);
     }
 
     fn moved_to(&self, position: Position) {

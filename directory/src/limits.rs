@@ -20,6 +20,9 @@ pub const IDLE_MAX_WHEN_FULL: Duration = Duration::from_secs(10);
 /// How often an idle connection looks at how full the door is.
 pub const IDLE_CHECK: Duration = Duration::from_secs(15);
 
+/// Questions that came together are answered in one write until the answers have this many bytes.
+pub const ANSWERS_BYTES_MAX: usize = 8 * 1024;
+
 /// From the second unknown name of a connection on, an answer takes this long…
 pub const MISS_DELAY: Duration = Duration::from_secs(3);
 /// …so many may be remembered before the connection is closed…

@@ -8,13 +8,14 @@ use net::drain::Drain;
 use net::handshake::ServerStream;
 use net::line_conn::{LineConn, ReadEnd};
 use net::tls::ServerTls;
+use protocol::AtSign;
 use protocol::directory::PROMPT;
 use protocol::limits::DIRECTORY_LINE_BYTES_MAX;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use crate::directory::Directory;
-use crate::limits::{IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL};
+use crate::limits::{ANSWERS_BYTES_MAX, IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL};
 use crate::session::{Reply, Session};
 
 /// Why the directory ends a connection, as it stands in the metrics.
@@ -56,26 +57,57 @@ impl Directory {
             return ended::UNREAD;
         }
         let mut session = Session::new(Instant::now());
+        let mut is_ready = false;
+        let mut out = Vec::new();
         loop {
-            let line = match self.next_line(conn).await {
+            let first = match self.next_line(conn).await {
                 Ok(line) => line,
                 Err(end) => return reason_of(&end),
             };
-            if !self.can_answer().await {
+            is_ready = is_ready || self.can_answer().await;
+            if !is_ready {
                 return ended::NOT_READY;
             }
-            match session.take(&line, Instant::now(), |name| self.lookup(name)) {
-                Reply::Exit => return ended::CLIENT,
-                Reply::TooManyMisses => return ended::MISSES,
-                Reply::Answer { bytes, delay, outcome } => {
-                    sleep(delay).await;
-                    self.counts.lookup(outcome);
-                    if conn.write_record(&bytes).await.is_err() {
-                        return ended::UNREAD;
-                    }
+            // Questions that came together are answered together.
+            let mut next = Some(first);
+            while let Some(line) = next {
+                if let Err(reason) = self.take(conn, &mut session, &line, &mut out).await {
+                    return reason;
                 }
+                next = if out.len() < ANSWERS_BYTES_MAX { conn.ready_line() } else { None };
+            }
+            if flush(conn, &mut out).await.is_err() {
+                return ended::UNREAD;
             }
         }
+    }
+
+    /// Appends the answer to one line. A delayed one goes out behind those before it.
+    async fn take(
+        &self,
+        conn: &mut LineConn<ServerStream>,
+        session: &mut Session,
+        line: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), &'static str> {
+        let before = out.len();
+        let find = |name: &AtSign, out: &mut Vec<u8>| self.answer(name, out);
+        let reply = session.take(line, Instant::now(), out, find);
+        let (delay, outcome) = match reply {
+            Reply::Answer { delay, outcome } => (delay, outcome),
+            Reply::Exit | Reply::TooManyMisses => {
+                flush(conn, out).await.map_err(|_| ended::UNREAD)?;
+                return Err(if reply == Reply::Exit { ended::CLIENT } else { ended::MISSES });
+            }
+        };
+        if !delay.is_zero() {
+            let mut late = out.split_off(before);
+            flush(conn, out).await.map_err(|_| ended::UNREAD)?;
+            sleep(delay).await;
+            out.append(&mut late);
+        }
+        self.counts.lookup(outcome);
+        Ok(())
     }
 
     /// The next line; how long it may take depends on how full the door is meanwhile.
@@ -92,6 +124,17 @@ impl Directory {
     fn idle_max(&self) -> Duration {
         idle_max(self.gate.connections(), self.gate.limits().connections_max)
     }
+}
+
+/// Sends what there is in one write.
+async fn flush(conn: &mut LineConn<ServerStream>, out: &mut Vec<u8>) -> std::io::Result<()> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let written = conn.write_record(out).await;
+    // A connection that waits holds no buffer.
+    *out = Vec::new();
+    written
 }
 
 /// Falls in a straight line from half full to full.

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use protocol::directory::{self, DirectoryRequest};
-use protocol::{Address, AtSign};
+use protocol::AtSign;
+use protocol::directory::{DirectoryRequest, NOT_FOUND};
 use tokio::time::Instant;
 
 use crate::limits::{MISS_DELAY, MISS_FORGOTTEN_AFTER, MISSES_MAX};
@@ -20,8 +20,8 @@ pub(crate) struct Session {
 /// What to do about a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// Wait, then send this in one write.
-    Answer { bytes: Vec<u8>, delay: Duration, outcome: Outcome },
+    /// Send the answer that was appended, after this delay.
+    Answer { delay: Duration, outcome: Outcome },
     /// Close without a word: the client said so.
     Exit,
     /// Close without a word: it asks for too many unknown names.
@@ -42,28 +42,32 @@ impl Session {
         Self { misses: 0, forgotten: now }
     }
 
-    /// Takes a line. Known and unknown names go the same way; text that cannot be a name counts as
-    /// an unknown one.
+    /// Takes a line, and appends the answer to `out`. Known and unknown names go the same way; text
+    /// that cannot be a name counts as an unknown one. `find` appends the answer for a known name.
     pub(crate) fn take(
         &mut self,
         line: &[u8],
         now: Instant,
-        lookup: impl FnOnce(&AtSign) -> Option<Address>,
+        out: &mut Vec<u8>,
+        find: impl FnOnce(&AtSign, &mut Vec<u8>) -> bool,
     ) -> Reply {
-        let found = match DirectoryRequest::parse(line) {
+        let is_found = match DirectoryRequest::parse(line) {
             DirectoryRequest::Exit => return Reply::Exit,
-            DirectoryRequest::Empty => return not_found(Duration::ZERO, Outcome::Empty),
-            DirectoryRequest::Lookup(name) => lookup(&name),
-            DirectoryRequest::Unknowable => None,
+            DirectoryRequest::Empty => {
+                out.extend_from_slice(NOT_FOUND);
+                return at_once(Outcome::Empty);
+            }
+            DirectoryRequest::Lookup(name) => find(&name, out),
+            DirectoryRequest::Unknowable => false,
         };
-        match found {
-            Some(address) => Reply::Answer {
-                bytes: directory::found(&address),
-                delay: Duration::ZERO,
-                outcome: Outcome::Found,
-            },
-            None => self.miss(now),
+        if is_found {
+            return at_once(Outcome::Found);
         }
+        let reply = self.miss(now);
+        if matches!(reply, Reply::Answer { .. }) {
+            out.extend_from_slice(NOT_FOUND);
+        }
+        reply
     }
 
     fn miss(&mut self, now: Instant) -> Reply {
@@ -79,16 +83,16 @@ impl Session {
         match self.misses {
             1 => {
                 self.forgotten = now;
-                not_found(Duration::ZERO, Outcome::Unknown)
+                at_once(Outcome::Unknown)
             }
-            2..=MISSES_MAX => not_found(MISS_DELAY, Outcome::Unknown),
+            2..=MISSES_MAX => Reply::Answer { delay: MISS_DELAY, outcome: Outcome::Unknown },
             _ => Reply::TooManyMisses,
         }
     }
 }
 
-fn not_found(delay: Duration, outcome: Outcome) -> Reply {
-    Reply::Answer { bytes: directory::NOT_FOUND.to_vec(), delay, outcome }
+fn at_once(outcome: Outcome) -> Reply {
+    Reply::Answer { delay: Duration::ZERO, outcome }
 }
 
 #[cfg(test)]
@@ -97,9 +101,19 @@ mod tests {
 
     use super::*;
 
-    fn delay_of(reply: &Reply) -> Option<Duration> {
-        match reply {
-            Reply::Answer { delay, .. } => Some(*delay),
+    fn take(session: &mut Session, line: &[u8], now: Instant) -> (Reply, Vec<u8>) {
+        let mut out = Vec::new();
+        let reply = session.take(line, now, &mut out, |name, out| {
+            let is_alice = name.bare() == "alice";
+            out.extend_from_slice(if is_alice { b"localhost:1\r\n@" } else { b"" });
+            is_alice
+        });
+        (reply, out)
+    }
+
+    fn delay_of(session: &mut Session, line: &[u8], now: Instant) -> Option<Duration> {
+        match take(session, line, now).0 {
+            Reply::Answer { delay, .. } => Some(delay),
             Reply::Exit | Reply::TooManyMisses => None,
         }
     }
@@ -108,12 +122,11 @@ mod tests {
     fn who_keeps_guessing_waits_and_is_closed_in_the_end() {
         let now = Instant::now();
         let mut session = Session::new(now);
-        let mut miss = || session.take(b"nobody", now, |_| None);
-        assert_eq!(delay_of(&miss()), Some(Duration::ZERO));
+        assert_eq!(delay_of(&mut session, b"nobody", now), Some(Duration::ZERO));
         for _ in 1..MISSES_MAX {
-            assert_eq!(delay_of(&miss()), Some(MISS_DELAY));
+            assert_eq!(delay_of(&mut session, b"nobody", now), Some(MISS_DELAY));
         }
-        assert_eq!(miss(), Reply::TooManyMisses);
+        assert_eq!(take(&mut session, b"nobody", now), (Reply::TooManyMisses, Vec::new()));
     }
 
     #[test]
@@ -121,7 +134,7 @@ mod tests {
         let mut now = Instant::now();
         let mut session = Session::new(now);
         for _ in 0..3 * MISSES_MAX {
-            assert_eq!(delay_of(&session.take(b"nobody", now, |_| None)), Some(Duration::ZERO));
+            assert_eq!(delay_of(&mut session, b"nobody", now), Some(Duration::ZERO));
             now += MISS_FORGOTTEN_AFTER;
         }
     }
@@ -130,20 +143,20 @@ mod tests {
     fn neither_found_names_nor_empty_lines_are_misses() {
         let now = Instant::now();
         let mut session = Session::new(now);
-        let alice = || Some(Address::parse("localhost:1").unwrap());
         for _ in 0..2 * MISSES_MAX {
-            assert_eq!(delay_of(&session.take(b"alice", now, |_| alice())), Some(Duration::ZERO));
-            assert_eq!(delay_of(&session.take(b"", now, |_| None)), Some(Duration::ZERO));
+            assert_eq!(delay_of(&mut session, b"alice", now), Some(Duration::ZERO));
+            assert_eq!(delay_of(&mut session, b"", now), Some(Duration::ZERO));
         }
-        assert_eq!(delay_of(&session.take(b"nobody", now, |_| None)), Some(Duration::ZERO));
+        assert_eq!(delay_of(&mut session, b"nobody", now), Some(Duration::ZERO));
     }
 
     #[test]
     fn text_that_is_no_name_is_answered_like_an_unknown_one() {
         let now = Instant::now();
-        let unknown = Session::new(now).take(b"nobody", now, |_| None);
+        let unknown = take(&mut Session::new(now), b"nobody", now);
+        assert_eq!(unknown.1, NOT_FOUND);
         for line in [&b"a b"[..], b"\xff\xfe", b"@", b"al:ice"] {
-            assert_eq!(Session::new(now).take(line, now, |_| None), unknown);
+            assert_eq!(take(&mut Session::new(now), line, now), unknown);
         }
     }
 }

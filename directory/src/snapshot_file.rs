@@ -1,21 +1,24 @@
 //! The directory's own file: what it starts from when nobody else is up.
 //!
-//! Text, a line each: the format with its version; feed, number and time; every entry; and the
-//! BLAKE3 of all bytes before. It is written beside and renamed, so a crash leaves the old one.
+//! A line with the format and its version; a line of JSON with feed, number, time and counts; each
+//! segment of the atlas as its length (32 bits, little-endian), the BLAKE3 of its bytes, and the
+//! bytes; the BLAKE3 of all that is not a segment's bytes. It is written beside and renamed, so a
+//! crash leaves the old one. Nothing of it is used before its checksums were.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-use protocol::control::feed::{Entry, Snapshot};
+use atlas::{Atlas, Segment};
 use protocol::{FeedId, Timestamp};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-const FORMAT: &str = "warren directory snapshot 1";
-const SEAL: &str = "blake3 ";
-/// Longest line: an entry has a name, a host name and three numbers.
-const LINE_BYTES_MAX: u64 = 4096;
+const FORMAT: &str = "warren directory snapshot 2\n";
+/// Longest line.
+const LINE_BYTES_MAX: u64 = 1024;
+/// Bytes of the seal.
+const SEAL_BYTES: u64 = blake3::OUT_LEN as u64;
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,45 +26,53 @@ pub enum SnapshotFileError {
     /// The system refuses.
     #[error("the snapshot file cannot be read or written")]
     Io(#[from] io::Error),
+    /// There is no file.
+    #[error("there is no snapshot file")]
+    Missing,
     /// The first line is not ours.
     #[error("the snapshot file has another format or version")]
     Format,
-    /// A line is not what it should be.
-    #[error("line {0} of the snapshot file is damaged")]
-    Line(u64),
-    /// The file ends early, goes on after its end, or its checksum is wrong.
-    #[error("the snapshot file is cut short or damaged")]
-    Seal,
+    /// A part is not what it should be.
+    #[error("the snapshot file is damaged: {0}")]
+    Damaged(&'static str),
+    /// What is in memory is damaged, and is not written.
+    #[error("what this directory knows cannot be packed")]
+    Atlas(#[from] atlas::MergeError),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Head {
-    feed: FeedId,
-    number: u64,
-    confirmed: Timestamp,
-    entries: u64,
+/// What a file says of its atlas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The feed that it comes from.
+    pub feed: FeedId,
+    /// The last change that the atlas contains.
+    pub number: u64,
+    /// When the registrar last confirmed this knowledge.
+    pub confirmed: Timestamp,
+    /// Names in the atlas.
+    pub entries: u64,
+    /// Its segments.
+    pub segments: u64,
 }
 
-/// Writes the file. `confirmed` is when the registrar last confirmed this knowledge.
-pub(crate) fn save(
-    file: &Path,
-    snapshot: &Snapshot,
-    confirmed: Timestamp,
-) -> Result<(), SnapshotFileError> {
+impl Head {
+    /// The head of this atlas.
+    #[must_use]
+    pub fn of(atlas: &Atlas, feed: FeedId, number: u64, confirmed: Timestamp) -> Self {
+        let (entries, segments) = (atlas.len() as u64, atlas.segments().len() as u64);
+        Self { feed, number, confirmed, entries, segments }
+    }
+}
+
+/// Writes the file, whole or not at all.
+///
+/// # Errors
+/// [`SnapshotFileError::Io`].
+pub fn save(file: &Path, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileError> {
     let draft = file.with_extension("new");
-    let mut target =
-        Sealing { target: BufWriter::new(File::create(&draft)?), hash: blake3::Hasher::new() };
-    let head = Head {
-        feed: snapshot.feed,
-        number: snapshot.number,
-        confirmed,
-        entries: snapshot.entries.len() as u64,
-    };
-    writeln!(target, "{FORMAT}")?;
-    write_line(&mut target, &head)?;
-    snapshot.entries.iter().try_for_each(|entry| write_line(&mut target, entry))?;
-    let Sealing { mut target, hash } = target;
-    writeln!(target, "{SEAL}{}", hash.finalize().to_hex())?;
+    let mut target = BufWriter::new(File::create(&draft)?);
+    write(&mut target, head, atlas)?;
     target.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&draft, file)?;
     let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -69,89 +80,122 @@ pub(crate) fn save(
 }
 
 /// Reads the file; none if there is none.
-pub(crate) fn load(file: &Path) -> Result<Option<(Snapshot, Timestamp)>, SnapshotFileError> {
+///
+/// # Errors
+/// [`SnapshotFileError`] says what is wrong with it.
+pub fn load(file: &Path) -> Result<Option<(Head, Atlas)>, SnapshotFileError> {
     let source = match File::open(file) {
         Ok(source) => source,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    read(BufReader::new(source)).map(Some)
+    read(BufReader::with_capacity(1 << 20, source)).map(Some)
 }
 
-fn read(source: impl BufRead) -> Result<(Snapshot, Timestamp), SnapshotFileError> {
-    let mut lines = Lines { source, hash: blake3::Hasher::new(), count: 0 };
-    if lines.next()? != FORMAT.as_bytes() {
-        return Err(SnapshotFileError::Format);
-    }
-    let head: Head = lines.parse()?;
-    let mut entries: Vec<Entry> = Vec::new();
-    for _ in 0..head.entries {
-        entries.push(lines.parse()?);
-    }
-    lines.check_seal()?;
-    Ok((Snapshot { feed: head.feed, number: head.number, entries }, head.confirmed))
-}
-
-fn write_line(target: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *target, value)?;
-    target.write_all(b"\n")
-}
-
-/// Hashes what passes.
+/// Writes, and hashes what the seal covers.
 struct Sealing<W> {
     target: W,
-    hash: blake3::Hasher,
+    seal: blake3::Hasher,
 }
 
-impl<W: Write> Write for Sealing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.target.write(bytes)?;
-        self.hash.update(bytes.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.target.flush()
+impl<W: Write> Sealing<W> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.seal.update(bytes);
+        self.target.write_all(bytes)
     }
 }
 
-struct Lines<R> {
+fn write(target: &mut impl Write, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileError> {
+    let mut out = Sealing { target, seal: blake3::Hasher::new() };
+    out.put(FORMAT.as_bytes())?;
+    let mut line = serde_json::to_vec(head).map_err(io::Error::from)?;
+    line.push(b'\n');
+    out.put(&line)?;
+    for segment in atlas.segments() {
+        let bytes = segment.bytes();
+        let length = u32::try_from(bytes.len())
+            .map_err(|_| SnapshotFileError::Damaged("a segment is too large"))?;
+        out.put(&length.to_le_bytes())?;
+        out.put(blake3::hash(bytes).as_bytes())?;
+        out.target.write_all(bytes)?;
+    }
+    let seal = out.seal.finalize();
+    Ok(out.target.write_all(seal.as_bytes())?)
+}
+
+/// Reads, and hashes what the seal covers.
+struct Unsealing<R> {
     source: R,
-    hash: blake3::Hasher,
-    count: u64,
+    seal: blake3::Hasher,
 }
 
-impl<R: BufRead> Lines<R> {
-    /// The next line without its end.
-    fn next(&mut self) -> Result<Vec<u8>, SnapshotFileError> {
-        let mut line = self.read()?;
-        self.hash.update(&line);
-        self.count += 1;
-        match line.pop() {
-            Some(b'\n') => Ok(line),
-            Some(_) => Err(SnapshotFileError::Line(self.count)),
-            None => Err(SnapshotFileError::Seal),
-        }
-    }
-
-    fn parse<T: DeserializeOwned>(&mut self) -> Result<T, SnapshotFileError> {
-        let line = self.next()?;
-        serde_json::from_slice(&line).map_err(|_| SnapshotFileError::Line(self.count))
-    }
-
-    /// The last line must be the seal of all before, and the last.
-    fn check_seal(mut self) -> Result<(), SnapshotFileError> {
-        let expected = format!("{SEAL}{}\n", self.hash.finalize().to_hex());
-        match self.read()? == expected.as_bytes() && self.read()?.is_empty() {
-            true => Ok(()),
-            false => Err(SnapshotFileError::Seal),
-        }
-    }
-
-    fn read(&mut self) -> Result<Vec<u8>, SnapshotFileError> {
+impl<R: BufRead> Unsealing<R> {
+    /// A line with its end.
+    fn line(&mut self) -> Result<Vec<u8>, SnapshotFileError> {
         let mut line = Vec::new();
         self.source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        self.seal.update(&line);
         Ok(line)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotFileError> {
+        let mut bytes = [0; N];
+        self.source.read_exact(&mut bytes).map_err(cut)?;
+        self.seal.update(&bytes);
+        Ok(bytes)
+    }
+
+    fn segment(&mut self) -> Result<Segment, SnapshotFileError> {
+        let length = u64::from(u32::from_le_bytes(self.array()?));
+        let hash: [u8; blake3::OUT_LEN] = self.array()?;
+        // Memory grows with what is really there, whatever the length says.
+        let mut bytes = Vec::new();
+        self.source.by_ref().take(length).read_to_end(&mut bytes)?;
+        if blake3::hash(&bytes) != hash {
+            return Err(SnapshotFileError::Damaged("a segment's checksum is wrong"));
+        }
+        bytes.shrink_to_fit();
+        Segment::from_bytes(bytes).map_err(|_| SnapshotFileError::Damaged("a segment is none"))
+    }
+
+    /// The seal must be right, and the last.
+    fn check_seal(mut self) -> Result<(), SnapshotFileError> {
+        let seal = self.seal.finalize();
+        let mut rest = Vec::new();
+        self.source.by_ref().take(SEAL_BYTES + 1).read_to_end(&mut rest)?;
+        match rest == seal.as_bytes() {
+            true => Ok(()),
+            false => Err(SnapshotFileError::Damaged("its end is missing or wrong")),
+        }
+    }
+}
+
+fn read(source: impl BufRead) -> Result<(Head, Atlas), SnapshotFileError> {
+    let mut file = Unsealing { source, seal: blake3::Hasher::new() };
+    if file.line()? != FORMAT.as_bytes() {
+        return Err(SnapshotFileError::Format);
+    }
+    let line = file.line()?;
+    let json = line.strip_suffix(b"\n").unwrap_or_default();
+    let head: Head =
+        serde_json::from_slice(json).map_err(|_| SnapshotFileError::Damaged("its head"))?;
+    let mut segments = Vec::new();
+    for _ in 0..head.segments {
+        segments.push(Arc::new(file.segment()?));
+    }
+    file.check_seal()?;
+    let atlas =
+        Atlas::new(segments).map_err(|_| SnapshotFileError::Damaged("its segments' order"))?;
+    match u64::try_from(atlas.len()) == Ok(head.entries) {
+        true => Ok((head, atlas)),
+        false => Err(SnapshotFileError::Damaged("its count of names")),
+    }
+}
+
+fn cut(error: io::Error) -> SnapshotFileError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => SnapshotFileError::Damaged("it is cut short"),
+        _ => error.into(),
     }
 }
 
@@ -160,19 +204,30 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::table::Table;
+    use protocol::control::feed::Entry;
     use protocol::{Address, AtSign, Epoch};
 
-    fn snapshot() -> Snapshot {
+    fn snapshot(number: u64) -> (Head, Arc<Atlas>) {
         let entry = |name: &str, at: &str| Entry {
             identity: AtSign::parse(name).unwrap(),
             address: Address::parse(at).unwrap(),
             epoch: Epoch::FIRST,
         };
-        Snapshot {
-            feed: FeedId::from_bytes([7; 16]),
-            number: 12,
-            entries: vec![entry("alice", "localhost:25000"), entry("bob🛠", "other.example:1")],
+        let entries = [entry("alice", "localhost:25000"), entry("bob🛠", "other.example:1")];
+        let feed = FeedId::from_bytes([7; 16]);
+        let atlas = Table::of(&entries).unwrap().atlas();
+        (Head::of(&atlas, feed, number, Timestamp(5)), atlas)
+    }
+
+    fn rows(atlas: &Atlas) -> Vec<(Vec<u8>, Address)> {
+        let mut rows = Vec::new();
+        let mut cursor = atlas.cursor();
+        while let Some(row) = cursor.next() {
+            let row = row.unwrap();
+            rows.push((row.name.to_vec(), row.place.address()));
         }
+        rows
     }
 
     #[test]
@@ -180,18 +235,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("directory.snapshot");
         assert!(load(&file).unwrap().is_none());
-        save(&file, &snapshot(), Timestamp(5)).unwrap();
-        save(&file, &snapshot(), Timestamp(6)).unwrap();
-        assert_eq!(load(&file).unwrap(), Some((snapshot(), Timestamp(6))));
+        for number in [5, 6] {
+            let (head, atlas) = snapshot(number);
+            save(&file, &head, &atlas).unwrap();
+            let (loaded, again) = load(&file).unwrap().unwrap();
+            assert_eq!((loaded, rows(&again)), (head, rows(&atlas)));
+        }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("directory.snapshot");
-        save(&file, &snapshot(), Timestamp(5)).unwrap();
-        let good = fs::read(&file).unwrap();
+        let (head, atlas) = snapshot(5);
+        let mut good = Vec::new();
+        write(&mut good, &head, &atlas).unwrap();
+        assert!(read(&good[..]).is_ok());
         for at in 0..good.len() {
             for bit in 0..8 {
                 let mut bad = good.clone();
@@ -201,14 +259,22 @@ mod tests {
             assert!(read(&good[..at]).is_err(), "cut at {at}");
         }
         let longer = [&good[..], b"\n"].concat();
-        assert!(matches!(read(&longer[..]), Err(SnapshotFileError::Seal)), "longer than it says");
+        assert!(read(&longer[..]).is_err(), "longer than it says");
     }
 
     #[test]
     fn a_line_without_end_is_not_read_to_its_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("directory.snapshot");
-        fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
-        assert!(matches!(load(&file), Err(SnapshotFileError::Line(1))));
+        let mut endless = BufReader::with_capacity(512, io::repeat(b'x'));
+        assert!(matches!(read(&mut endless), Err(SnapshotFileError::Format)));
+    }
+
+    #[test]
+    fn a_length_that_lies_reserves_nothing() {
+        let (head, atlas) = snapshot(5);
+        let mut bytes = Vec::new();
+        write(&mut bytes, &head, &atlas).unwrap();
+        let at = FORMAT.len() + serde_json::to_vec(&head).unwrap().len() + 1;
+        bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(read(&bytes[..]), Err(SnapshotFileError::Damaged(_))));
     }
 }

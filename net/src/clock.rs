@@ -1,7 +1,7 @@
 //! The wall clock, behind a trait so that tests and simulations set the time.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::Timestamp;
 
@@ -14,6 +14,14 @@ pub trait Clock: Send + Sync + 'static {
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
+
+/// The processor time that the calling thread has used so far.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(used.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or(0))
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
@@ -64,6 +72,17 @@ mod tests {
         assert_eq!(clock.now(), Timestamp(12));
         clock.set(Timestamp(-1));
         assert_eq!(clock.now(), Timestamp(-1));
+    }
+
+    #[test]
+    fn a_thread_that_works_uses_processor_time_and_one_that_sleeps_does_not() {
+        let before = thread_cpu();
+        std::thread::sleep(Duration::from_millis(50));
+        let asleep = thread_cpu() - before;
+        assert!(asleep < Duration::from_millis(40), "{asleep:?}");
+        while thread_cpu() - before < Duration::from_millis(50) {
+            std::hint::spin_loop();
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::limits::DIAL_ADDRESSES_MAX;
-pub use crate::reach::DialPolicy;
+pub use crate::reach::{DialPolicy, DialTarget, DialTargetError};
 #[cfg(feature = "sim")]
 use crate::sim::SimNet;
 use crate::socket::Socket;
@@ -42,7 +42,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// All its addresses are forbidden.
-    #[error("{0} is at no address that may be called from here")]
+    #[error("{0} is at no public address, and at none that the operator lists as reachable")]
     Forbidden(String),
     /// Nobody answers at its addresses.
     #[error("cannot connect to {address}")]
@@ -138,7 +138,7 @@ impl Dialer {
         let resolved = tokio::net::lookup_host((host, address.port.get()))
             .await
             .map_err(|source| DialError::Resolve { host: host.to_owned(), source })?;
-        let allowed = resolved.filter(|target| self.policy.allows(target.ip()));
+        let allowed = resolved.filter(|target| self.policy.allows(address, *target));
         let targets: Vec<_> = allowed.take(DIAL_ADDRESSES_MAX).collect();
         match targets.is_empty() {
             true => Err(DialError::Forbidden(host.to_owned())),

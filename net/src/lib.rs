@@ -15,6 +15,7 @@
 pub mod accept;
 pub mod clock;
 pub mod dial;
+mod dial_target;
 pub mod drain;
 pub mod gate;
 pub mod handshake;

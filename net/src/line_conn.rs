@@ -70,10 +70,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> LineConn<S> {
         timeout(deadline, self.next_line()).await.unwrap_or(Err(ReadEnd::Idle))
     }
 
+    /// The next line, if it has come whole already.
+    pub fn ready_line(&mut self) -> Option<Vec<u8>> {
+        let line = self.decoder.next_line()?;
+        self.line_began = None;
+        Some(line)
+    }
+
     async fn next_line(&mut self) -> Result<Vec<u8>, ReadEnd> {
         loop {
-            if let Some(line) = self.decoder.next_line() {
-                self.line_began = None;
+            if let Some(line) = self.ready_line() {
                 return Ok(line);
             }
             if self.is_too_long {

@@ -16,11 +16,12 @@ use crate::limits::{
     LOOKUPS_IN_FLIGHT_MAX,
 };
 
-/// A client of one directory. It remembers where identities are for an hour, never that one is
-/// unknown.
+/// A client of one directory, and of others for the names that it does not know. It remembers where
+/// identities are for an hour, never that one is unknown.
 #[derive(Debug)]
 pub struct DirectoryClient {
     directory: Address,
+    peers: Vec<Address>,
     dialer: Dialer,
     turns: Semaphore,
     known: Mutex<Known>,
@@ -51,7 +52,13 @@ impl DirectoryClient {
     #[must_use]
     pub fn new(directory: Address, dialer: Dialer) -> Self {
         let turns = Semaphore::new(LOOKUPS_IN_FLIGHT_MAX);
-        Self { directory, dialer, turns, known: Mutex::default() }
+        Self { directory, peers: Vec::new(), dialer, turns, known: Mutex::default() }
+    }
+
+    /// Asks these, in this order, for names that the directory does not know.
+    #[must_use]
+    pub fn with_peers(self, peers: Vec<Address>) -> Self {
+        Self { peers, ..self }
     }
 
     /// Where this identity's server is; none if there is no such identity.
@@ -63,7 +70,7 @@ impl DirectoryClient {
         if let Some(address) = self.known().get(name) {
             return Ok(Some(address));
         }
-        let found = timeout(LOOKUP_DEADLINE, self.ask(name)).await;
+        let found = timeout(LOOKUP_DEADLINE, self.ask_all(name)).await;
         let found = found.unwrap_or(Err(LookupError::Deadline))?;
         if let Some(address) = &found {
             self.known().insert(name.clone(), address.clone());
@@ -76,21 +83,45 @@ impl DirectoryClient {
         self.known().forget(name);
     }
 
-    async fn ask(&self, name: &AtSign) -> Result<Option<Address>, LookupError> {
+    /// One that does not answer holds up those after it, and the name may be there: so nobody but a
+    /// finder ends the round early, and without one it is unknown only if all say so.
+    async fn ask_all(&self, name: &AtSign) -> Result<Option<Address>, LookupError> {
         // The semaphore is never closed; if it were, the limit would be all that is lost.
         let _turn = self.turns.acquire().await.ok();
+        if let Some(address) = self.ask(&self.directory, name).await? {
+            return Ok(Some(address));
+        }
+        let mut unanswered = None;
+        for peer in &self.peers {
+            match self.ask(peer, name).await {
+                Ok(Some(address)) => return Ok(Some(address)),
+                Ok(None) => {}
+                Err(error) => unanswered = Some(error),
+            }
+        }
+        unanswered.map_or(Ok(None), Err)
+    }
+
+    async fn ask(
+        &self,
+        directory: &Address,
+        name: &AtSign,
+    ) -> Result<Option<Address>, LookupError> {
         let mut pauses = LOOKUP_RETRY_PAUSES.into_iter();
         loop {
-            match self.ask_once(name).await {
+            match self.ask_once(directory, name).await {
                 Err(e) if e.may_pass() => sleep(pauses.next().ok_or(e)?).await,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn ask_once(&self, name: &AtSign) -> Result<Option<Address>, LookupError> {
-        let mut stream =
-            self.dialer.dial(&self.directory).await.map_err(LookupError::Unreachable)?;
+    async fn ask_once(
+        &self,
+        directory: &Address,
+        name: &AtSign,
+    ) -> Result<Option<Address>, LookupError> {
+        let mut stream = self.dialer.dial(directory).await.map_err(LookupError::Unreachable)?;
         let question = DirectoryRequest::lookup_line(name);
         stream.write_all(&question).await.map_err(LookupError::Broken)?;
         stream.flush().await.map_err(LookupError::Broken)?;

@@ -1,24 +1,34 @@
 //! Which addresses may be dialled on behalf of others.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use protocol::Address;
+
+pub use crate::dial_target::{DialTarget, DialTargetError};
 
 /// Whom a [`Dialer`](crate::dial::Dialer) may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DialPolicy {
     /// Any address: all parties are on one machine or one private network.
     Any,
     /// Only addresses that the whole internet can reach: nobody can make us call a neighbour, a
     /// control network or ourselves.
     PublicOnly,
+    /// These as well, because the operator says so.
+    PublicAnd(Arc<[DialTarget]>),
 }
 
 impl DialPolicy {
-    /// Whether this address may be called.
+    /// Whether a call of `address` may go to `target`, which is one of those it was resolved to.
     #[must_use]
-    pub fn allows(self, address: IpAddr) -> bool {
+    pub fn allows(&self, address: &Address, target: SocketAddr) -> bool {
         match self {
             Self::Any => true,
-            Self::PublicOnly => is_public(address),
+            Self::PublicOnly => is_public(target.ip()),
+            Self::PublicAnd(listed) => {
+                is_public(target.ip()) || listed.iter().any(|one| one.covers(address, target))
+            }
         }
     }
 }
@@ -75,7 +85,13 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn allows(policy: &DialPolicy, address: IpAddr) -> bool {
+        let called = Address::parse("somebody.example:443").unwrap();
+        policy.allows(&called, SocketAddr::new(address, 443))
+    }
 
     #[test]
     fn nothing_private_passes_for_public() {
@@ -124,8 +140,8 @@ mod tests {
         ];
         for text in private {
             let address: IpAddr = text.parse().unwrap_or(IpAddr::from([8, 8, 8, 8]));
-            assert!(!DialPolicy::PublicOnly.allows(address), "{text}");
-            assert!(DialPolicy::Any.allows(address), "{text}");
+            assert!(!allows(&DialPolicy::PublicOnly, address), "{text}");
+            assert!(allows(&DialPolicy::Any, address), "{text}");
         }
     }
 
@@ -133,7 +149,18 @@ mod tests {
     fn public_addresses_pass() {
         for text in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
             let address: IpAddr = text.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]));
-            assert!(DialPolicy::PublicOnly.allows(address), "{text}");
+            assert!(allows(&DialPolicy::PublicOnly, address), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_operator_lists_passes_as_well_and_no_neighbour_of_it() {
+        let listed: DialTarget = "10.1.0.0/16".parse().unwrap();
+        let policy = DialPolicy::PublicAnd(Arc::new([listed]));
+        for (text, expected) in
+            [("8.8.8.8", true), ("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("10.2.0.1", false)]
+        {
+            assert_eq!(allows(&policy, text.parse().unwrap()), expected, "{text}");
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 #[tokio::test]
-async fn clients_of_tls_1_2_only_and_of_1_3_only_are_served() {
+async fn s054_clients_of_tls_1_2_only_and_of_1_3_only_are_served() {
     let world = World::new();
     let tls = world.server_tls();
     for (version, expected) in
@@ -117,7 +117,7 @@ async fn present_pair(
 }
 
 #[tokio::test]
-async fn certificates_are_replaced_while_connections_live() {
+async fn s053_certificates_are_replaced_while_connections_live() {
     let world = World::new();
     let tls = world.server_tls();
     let (client, server) = tcp_pair().await;

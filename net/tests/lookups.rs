@@ -4,14 +4,17 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{LIMITS, SOON, World, at, listener};
 use net::accept::serve_tls;
+use net::dial::{DialPolicy, Dialer};
 use net::drain::Drain;
 use net::line_conn::{LineConn, ReadEnd};
 use net::lookup::{DirectoryClient, LookupError};
+use net::tls::{ClientTls, TrustRoots};
 use protocol::{Address, AtSign};
 
 struct Pretended {
@@ -114,4 +117,42 @@ async fn a_directory_that_is_not_there_is_unreachable() {
     let client = DirectoryClient::new(at("localhost", address), world.dialer());
     let refused = client.resolve(&alice()).await;
     assert!(matches!(refused, Err(LookupError::Unreachable(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_the_directory_does_not_know_is_asked_of_the_others_in_their_order() {
+    let own = pretend(&[b"null\r\n@", b"own.example:1\r\n@"]).await;
+    let further = [pretend(&[b"null\r\n@"]).await, pretend(&[b"b.example:2\r\n@"]).await];
+    let peers = further.iter().map(|peer| at("localhost", peer.address)).collect();
+    let roots =
+        [&own, &further[0], &further[1]].map(|one| one.world.authority.pem_file().to_owned());
+    let client =
+        DirectoryClient::new(at("localhost", own.address), dialer(&roots)).with_peers(peers);
+    let there = Address::parse("b.example:2").unwrap();
+    assert_eq!(client.resolve(&alice()).await.unwrap(), Some(there));
+    assert_eq!((own.asked(), further[0].asked(), further[1].asked()), (1, 1, 1));
+    client.invalidate(&alice());
+    let here = Address::parse("own.example:1").unwrap();
+    assert_eq!(client.resolve(&alice()).await.unwrap(), Some(here), "its own comes first");
+    assert_eq!(further[0].asked(), 1);
+}
+
+#[tokio::test]
+async fn without_an_answer_from_one_of_them_a_name_is_not_unknown() {
+    let own = pretend(&[b"null\r\n@"]).await;
+    let further = [pretend(&[b"nonsense\r\n@"]).await, pretend(&[b"null\r\n@"]).await];
+    let peers = further.iter().map(|peer| at("localhost", peer.address)).collect();
+    let roots =
+        [&own, &further[0], &further[1]].map(|one| one.world.authority.pem_file().to_owned());
+    let client =
+        DirectoryClient::new(at("localhost", own.address), dialer(&roots)).with_peers(peers);
+    let refused = client.resolve(&alice()).await;
+    assert!(matches!(refused, Err(LookupError::Malformed)), "{refused:?}");
+    assert_eq!(further[1].asked(), 1, "nobody is left out");
+}
+
+/// A dialer that trusts all of these.
+fn dialer(roots: &[PathBuf]) -> Dialer {
+    let roots = TrustRoots::from_pem_files(roots.iter().map(PathBuf::as_path)).unwrap();
+    Dialer::new(ClientTls::new(&roots, None).unwrap(), DialPolicy::Any, SOON)
 }

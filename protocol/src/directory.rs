@@ -1,7 +1,9 @@
 //! The directory's conversation, one line a request (protocol notes 1.1, 1.2, 1.5).
 
+use std::num::NonZeroU16;
+
 use crate::limits::DIRECTORY_ANSWER_BYTES_MAX;
-use crate::{Address, AtSign};
+use crate::{Address, AtSign, HostName};
 
 /// What the directory sends first.
 pub const PROMPT: &[u8] = b"@";
@@ -60,7 +62,16 @@ impl DirectoryRequest {
 /// The answer for a name that is at `address`, with the next prompt: both must leave in one write.
 #[must_use]
 pub fn found(address: &Address) -> Vec<u8> {
-    format!("{address}\r\n@").into_bytes()
+    let mut answer = Vec::with_capacity(address.host.as_str().len() + 16);
+    put_found(&mut answer, &address.host, address.port);
+    answer
+}
+
+/// The same, appended.
+pub fn put_found(out: &mut Vec<u8>, host: &HostName, port: NonZeroU16) {
+    use std::io::Write as _;
+    // Writing to memory does not fail.
+    drop(write!(out, "{host}:{port}\r\n@"));
 }
 
 /// Reads what a directory has sent since our request. Prompts in front of the answer and behind it

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod control;
 pub mod directory;
+pub mod enrollment;
 pub mod epoch;
 pub mod error_code;
 pub mod id;
@@ -22,10 +23,13 @@ pub mod notification;
 pub mod peer;
 pub mod record;
 pub mod response;
+pub mod stat;
+pub mod sync;
 pub mod time;
 pub mod verb;
 
 pub use address::{Address, AddressError, HostName};
+pub use enrollment::EnrollmentId;
 pub use epoch::Epoch;
 pub use error_code::ErrorCode;
 pub use id::{FeedId, RegistrationId, VolumeId};

@@ -48,13 +48,30 @@ pub struct Fault {
     pub code: ErrorCode,
     /// What happened, for a person.
     pub message: String,
+    /// It is told as the command's result, `error:AT0026:message`, whatever the client's version
+    /// (protocol notes 2.4, shape (c)): clients wait for exactly such lines.
+    pub is_result: bool,
 }
 
 impl Fault {
     /// Makes one.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), is_result: false }
+    }
+
+    /// One that is told as the command's result.
+    #[must_use]
+    pub fn result(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { is_result: true, ..Self::new(code, message) }
+    }
+
+    /// An enrolment that nobody made, or whose time is over. The id is echoed up to 64 characters.
+    #[must_use]
+    pub fn no_enrollment(id: &str) -> Self {
+        let id: String = id.chars().take(64).collect();
+        let text = format!("enrollment_id: {id} is expired or invalid");
+        Self::result(ErrorCode::TooManyRequests, text)
     }
 
     /// An empty line, or a verb that nobody handles (protocol notes 2.6).
@@ -130,6 +147,7 @@ pub fn encode_fault(fault: &Fault, owner: bool, shape: ErrorShape, prompt: Promp
         format!("Exception: {message}")
     };
     let mut bytes = match shape {
+        _ if fault.is_result => format!("error:{}:{message}\n", fault.code.code()),
         ErrorShape::Classic => format!("error:{}-{text}\n", fault.code.code()),
         ErrorShape::Json => format!("error:{}\n", fault_json(fault.code, &text)),
     }
@@ -253,6 +271,15 @@ mod tests {
             text(encoded),
             "error:{\"errorCode\":\"AT0003\",\"errorDescription\":\"Exception: no \\\"x\\\"\"}\n@"
         );
+    }
+
+    #[test]
+    fn what_is_told_as_a_result_looks_the_same_for_every_client() {
+        let fault = Fault::result(ErrorCode::ApkamFailed, "enrollment_id: 1 is\npending");
+        for shape in [ErrorShape::Classic, ErrorShape::Json] {
+            let encoded = encode_fault(&fault, shape == ErrorShape::Json, shape, Prompt::Open);
+            assert_eq!(text(encoded), "error:AT0026:enrollment_id: 1 is pending\n@");
+        }
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl PortRanges {
         None
     }
 
+    /// The first and the last port of each range.
+    pub fn ranges(&self) -> impl Iterator<Item = (NonZeroU16, NonZeroU16)> + '_ {
+        self.0.iter().map(|range| (range.first, range.last))
+    }
+
     /// Where `port` stands in the order of the list.
     #[must_use]
     pub fn position(&self, port: NonZeroU16) -> Option<usize> {

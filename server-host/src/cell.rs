@@ -13,10 +13,12 @@ use net::tls::ServerTls;
 use protocol::control::placement::Placement;
 use protocol::{AtSign, Epoch, VolumeId};
 use server::{Server, World};
-use storage::Volumes;
+use storage::{VolumeSet, Volumes};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::limits;
+use crate::reminders::Reminders;
 
 /// How a cell treats its servers.
 #[derive(Debug, Clone)]
@@ -91,6 +93,8 @@ pub struct CellCounters {
     pub wakes: u64,
     /// Wakes that failed.
     pub wakes_failed: u64,
+    /// Sleepers that will be woken because something waits in them.
+    pub reminders: usize,
     /// Microseconds spent waking, summed over all wakes.
     pub wake_micros: u64,
 }
@@ -118,6 +122,8 @@ pub(crate) struct Counts {
 pub(crate) struct Inner {
     pub(crate) config: CellConfig,
     pub(crate) volumes: Volumes,
+    /// Who has something waiting to be delivered.
+    pub(crate) waiting: Arc<VolumeSet>,
     pub(crate) world: Arc<World>,
     pub(crate) tls: ServerTls,
     pub(crate) drain: Drain,
@@ -134,6 +140,15 @@ pub(crate) struct Tenants {
     pub(crate) all: HashMap<VolumeId, Tenant>,
     /// Awake servers, with how many checks in a row found them idle.
     pub(crate) awake: HashMap<VolumeId, u32>,
+    /// Sleepers in whom something waits.
+    pub(crate) reminders: Reminders,
+}
+
+impl Tenants {
+    fn forget(&mut self, volume: VolumeId) {
+        self.all.remove(&volume);
+        self.reminders.forget(volume);
+    }
 }
 
 impl Inner {
@@ -147,11 +162,13 @@ impl Inner {
 pub struct Cell(pub(crate) Arc<Inner>);
 
 impl Cell {
-    /// Starts an empty cell on the current runtime.
+    /// Starts an empty cell on the current runtime. `waiting` is where it remembers, from one start
+    /// to the next, who has something waiting to be delivered.
     #[must_use]
     pub fn start(
         config: CellConfig,
         volumes: Volumes,
+        waiting: Arc<VolumeSet>,
         world: Arc<World>,
         tls: ServerTls,
         drain: Drain,
@@ -159,6 +176,7 @@ impl Cell {
         let cell = Self(Arc::new(Inner {
             config,
             volumes,
+            waiting,
             world,
             tls,
             drain: drain.clone(),
@@ -172,7 +190,8 @@ impl Cell {
         cell
     }
 
-    /// Takes note of a server that is placed here; it sleeps until somebody connects.
+    /// Takes note of a server that is placed here; it sleeps until somebody connects, or until its
+    /// turn has come to deliver what waits in it.
     ///
     /// # Errors
     /// [`CellError::Stale`] where a newer placement is known.
@@ -186,6 +205,9 @@ impl Cell {
             return if newer { Err(CellError::Stale { identity, known }) } else { Ok(()) };
         }
         tenants.all.insert(placement.volume, Tenant { resident, state: State::Asleep });
+        if self.0.waiting.contains(placement.volume) {
+            tenants.reminders.set(placement.volume, Instant::now());
+        }
         Ok(())
     }
 
@@ -224,9 +246,17 @@ impl Cell {
         tokio::time::timeout(limits::CLOSE_DEADLINE, settled)
             .await
             .map_err(|_| CellError::Slow(identity.clone()))?;
-        self.0.tenants().all.remove(&placement.volume);
+        self.0.tenants().forget(placement.volume);
         let (volumes, volume) = (self.0.volumes.clone(), placement.volume);
-        let removed = self.0.runtime.spawn_blocking(move || volumes.remove(volume));
+        let waiting = Arc::clone(&self.0.waiting);
+        let removed = self.0.runtime.spawn_blocking(move || {
+            volumes.remove(volume)?;
+            waiting.remove(volume).or_else(|error| {
+                // A volume that is nobody's any more is never woken.
+                tracing::warn!(%volume, %error, "the note that something waits cannot be removed");
+                Ok(())
+            })
+        });
         removed
             .await
             .map_err(|_| CellError::Closing)?
@@ -266,14 +296,15 @@ impl Cell {
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> CellCounters {
-        let (residents, awake) = {
+        let (residents, awake, reminders) = {
             let tenants = self.0.tenants();
-            (tenants.all.len(), tenants.awake.len())
+            (tenants.all.len(), tenants.awake.len(), tenants.reminders.len())
         };
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         CellCounters {
             residents,
             awake,
+            reminders,
             wakes: read(&self.0.counts.wakes),
             wakes_failed: read(&self.0.counts.wakes_failed),
             wake_micros: read(&self.0.counts.wake_micros),
@@ -282,12 +313,10 @@ impl Cell {
 
     /// Puts every server to sleep. To be called when the drain has ended its connections.
     pub async fn close(&self) {
-        let awake: Vec<VolumeId> = self.0.tenants().awake.keys().copied().collect();
-        for volume in awake {
-            let settled = crate::wake::settle(&self.0, volume);
-            if tokio::time::timeout(limits::CLOSE_DEADLINE, settled).await.is_err() {
-                tracing::warn!(%volume, "a server did not settle in time");
-            }
+        let settled = crate::wake::settle_all(&self.0);
+        if tokio::time::timeout(limits::CLOSE_DEADLINE, settled).await.is_err() {
+            let awake = self.counters().awake;
+            tracing::warn!(awake, "some servers did not settle in time");
         }
     }
 }

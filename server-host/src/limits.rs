@@ -31,5 +31,16 @@ pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a server that was only probed may take to be let go of.
 pub const REST_PATIENCE: Duration = Duration::from_millis(500);
 
+/// A server whose next delivery is due later than this sleeps until then.
+pub const NAP_MIN: Duration = Duration::from_secs(10);
+
+/// Servers that are woken at once because something waits in them, in each round of
+/// [`SLEEP_CHECK_INTERVAL`].
+pub const REMINDED_A_ROUND_MAX: usize = 128;
+
+/// When a server is woken again that has something waiting and could not be opened, or whose store
+/// had stopped.
+pub const REMINDED_AFTER_FAILURE: Duration = Duration::from_secs(600);
+
 /// How often the watermarks are synced while somebody is awake.
 pub const WATERMARK_SYNC_INTERVAL: Duration = Duration::from_secs(5);

@@ -4,7 +4,8 @@
 //! Asleep ──connection──▶ Changing(waking) ──▶ Awake ──idle──▶ Changing(settling) ──▶ Asleep
 //!                              └──failed──▶ Asleep
 //! ```
-//! A change runs in a task of its own, so that a client who leaves cannot stop it half-way.
+//! A change runs in a task of its own, so that a client who leaves cannot stop it half-way. A server
+//! in which something waits is also woken by a reminder (`reminders`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use std::time::Duration;
 
 use net::handshake::ServerStream;
 use protocol::VolumeId;
-use server::Server;
+use server::{Remind, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use crate::cell::{CellError, Inner, Resident, State, Tenant, Tenants};
@@ -109,9 +111,10 @@ async fn wake(
 ) -> Result<Arc<Server>, CellError> {
     let seen = Arc::clone(inner);
     let waking = tokio::spawn(async move {
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         let opened = open(&seen, volume, &resident).await;
         let mut tenants = seen.tenants();
+        tenants.reminders.forget(volume);
         let state = match &opened {
             Ok(server) => {
                 count_wake(&seen, start.elapsed());
@@ -121,6 +124,10 @@ async fn wake(
             Err(error) => {
                 seen.counts.wakes_failed.fetch_add(1, Ordering::Relaxed);
                 report(&resident, error);
+                if seen.waiting.contains(volume) && tenants.all.contains_key(&volume) {
+                    let later = Instant::now() + limits::REMINDED_AFTER_FAILURE;
+                    tenants.reminders.set(volume, later);
+                }
                 State::Asleep
             }
         };
@@ -142,12 +149,14 @@ async fn open(
     let _permit = inner.wakes.acquire().await.map_err(|_| CellError::Closing)?;
     let (volumes, world, resident) =
         (inner.volumes.clone(), Arc::clone(&inner.world), resident.clone());
+    let waiting = Arc::clone(&inner.waiting);
+    let remind: Remind = Arc::new(move || waiting.add(volume));
     let opening = tokio::task::spawn_blocking(move || {
         let Resident { identity, epoch } = resident;
         let store = volumes
             .open_store(volume, &identity, epoch)
             .map_err(|source| CellError::Volume { identity: identity.clone(), source })?;
-        Server::open(identity.clone(), store, world)
+        Server::open_hosted(identity.clone(), store, world, Some(remind))
             .map_err(|source| CellError::Server { identity, source })
     });
     opening.await.map_err(|_| CellError::Closing)?
@@ -185,9 +194,36 @@ pub(crate) async fn settle(inner: &Arc<Inner>, volume: VolumeId) {
     }
 }
 
-/// Connections and deliveries hold the server, and they take hold under the table's lock only.
+/// Puts all servers to sleep, whatever they are at; returns when they do.
+pub(crate) async fn settle_all(inner: &Arc<Inner>) {
+    let changing: Vec<_> = {
+        let mut tenants = inner.tenants();
+        let awake: Vec<VolumeId> = tenants.awake.keys().copied().collect();
+        for volume in awake {
+            begin_settling(inner, &mut tenants, volume);
+        }
+        let states = tenants.all.values().map(|tenant| &tenant.state);
+        states
+            .filter_map(|state| match state {
+                State::Changing(changing) => Some(changing.clone()),
+                State::Asleep | State::Awake(_) => None,
+            })
+            .collect()
+    };
+    for mut changing in changing {
+        while changing.changed().await.is_ok() {}
+    }
+}
+
+/// Connections and deliveries hold the server, and they take hold under the table's lock only; all
+/// but a delivery that pauses, which takes hold again only if the server is still there.
 fn is_unused(server: &Arc<Server>) -> bool {
-    Arc::strong_count(server) == 1 && server.is_idle()
+    Arc::strong_count(server) == 1 && server.may_nap()
+}
+
+/// Whether all that an unused server waits for is a delivery that is due later.
+fn is_napping(server: &Server) -> bool {
+    server.next_try().is_some_and(|at| at > Instant::now() + limits::NAP_MIN)
 }
 
 /// Takes an awake server that nobody else holds out of the table and closes it in a task. New
@@ -207,13 +243,36 @@ fn begin_settling(
     tenants.awake.remove(&volume);
     let inner = Arc::clone(inner);
     tokio::spawn(async move {
+        let (waits, next_try) = (server.waiting() > 0, server.next_try());
         shut_down(server).await;
-        if let Some(tenant) = inner.tenants().all.get_mut(&volume) {
-            tenant.state = State::Asleep;
+        if !waits {
+            forget_waiting(&inner, volume).await;
         }
+        let mut tenants = inner.tenants();
+        if let Some(tenant) = tenants.all.get_mut(&volume) {
+            tenant.state = State::Asleep;
+            if waits {
+                let later = Instant::now() + limits::REMINDED_AFTER_FAILURE;
+                tenants.reminders.set(volume, next_try.unwrap_or(later));
+            }
+        }
+        drop(tenants);
         drop(done);
     });
     Some(changing)
+}
+
+/// Nothing waits in it: it need not be woken after the next start.
+async fn forget_waiting(inner: &Inner, volume: VolumeId) {
+    if !inner.waiting.contains(volume) {
+        return;
+    }
+    let waiting = Arc::clone(&inner.waiting);
+    let removed = tokio::task::spawn_blocking(move || waiting.remove(volume)).await;
+    if let Ok(Err(error)) = removed {
+        // It is woken in vain, and the next sleep tries again.
+        warn!(%volume, %error, "the note that something waits cannot be removed");
+    }
 }
 
 /// Ends a server, and leaves its log compact and closed.
@@ -239,7 +298,7 @@ pub(crate) async fn put_idle_servers_to_sleep(inner: Arc<Inner>) {
     let interval = limits::SLEEP_CHECK_INTERVAL.min(inner.config.sleep_after);
     let checks = inner.config.sleep_after.as_millis() / interval.as_millis().max(1);
     let checks = u32::try_from(checks).unwrap_or(u32::MAX);
-    let mut last_sync = tokio::time::Instant::now();
+    let mut last_sync = Instant::now();
     loop {
         tokio::select! {
             () = inner.drain.draining() => return,
@@ -247,8 +306,9 @@ pub(crate) async fn put_idle_servers_to_sleep(inner: Arc<Inner>) {
         }
         if last_sync.elapsed() >= limits::WATERMARK_SYNC_INTERVAL {
             sync_watermarks(&inner).await;
-            last_sync = tokio::time::Instant::now();
+            last_sync = Instant::now();
         }
+        wake_reminded(&inner);
         let mut tenants = inner.tenants();
         let volumes: Vec<VolumeId> = tenants.awake.keys().copied().collect();
         for volume in volumes {
@@ -256,13 +316,31 @@ pub(crate) async fn put_idle_servers_to_sleep(inner: Arc<Inner>) {
                 continue;
             };
             // A store that failed takes writes again once it was closed and opened.
-            let (unused, stopped) = (is_unused(server), server.is_stopped());
+            let unused = is_unused(server);
+            let is_no_use = unused && (server.is_stopped() || is_napping(server));
             let Some(count) = tenants.awake.get_mut(&volume) else { continue };
-            *count = if unused { *count + 1 } else { 0 };
-            if *count > checks || (unused && stopped) {
+            *count = if unused { count.saturating_add(1) } else { 0 };
+            if *count > checks || is_no_use {
                 begin_settling(&inner, &mut tenants, volume);
             }
         }
+    }
+}
+
+/// Wakes those whose turn it is to deliver what waits in them.
+fn wake_reminded(inner: &Arc<Inner>) {
+    let due = inner.tenants().reminders.take_due(Instant::now(), limits::REMINDED_A_ROUND_MAX);
+    for volume in due {
+        let inner = Arc::clone(inner);
+        tokio::spawn(async move {
+            // What fails is reported where it fails.
+            if awake(&inner, volume).await.is_ok()
+                && let Some(count) = inner.tenants().awake.get_mut(&volume)
+            {
+                // Nobody has asked for it, so it need not stay for long.
+                *count = u32::MAX;
+            }
+        });
     }
 }
 

@@ -12,14 +12,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::notification::Notification;
 use protocol::{AtSign, ErrorCode, Timestamp};
-use storage::{Commit, CommitError, Seq, Store, SyncJob};
+use storage::{Batch, Commit, CommitError, Seq, Store, SyncJob};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::access_log::AccessLog;
 use crate::draft::{Draft, Outcome};
 use crate::notify::outbox::Queues;
 use crate::records::{self, LAST_NOTIFIED, NEXT_COMMIT, Table};
 use crate::refusal::Refusal;
 use crate::view::View;
+
+/// Names that begin so are malformed…
+const MALFORMED_PREFIX: &[u8] = b"public:cached:";
+/// …and so is this one: it lacks its owner.
+const MALFORMED: &[u8] = b"public:publickey";
 
 /// A server's store with what is decided under its lock.
 pub(crate) struct Ledger {
@@ -53,12 +59,23 @@ enum Pending {
 impl Ledger {
     /// Reads the counters and the queues of a store.
     pub(crate) fn open(store: Store) -> Result<Self, Refusal> {
+        remove_malformed(&store)?;
         let counters = Counters::read(&store)?;
         let mut queues = Queues::default();
         queues.apply(View::new(&store).queued()?, &[]);
         let state = Mutex::new(State { counters, queues });
         let arrivals = Mutex::default();
         Ok(Self { store, state, arrivals, is_stopped: AtomicBool::new(false) })
+    }
+
+    /// The counts of the access log as they were stored.
+    pub(crate) fn access_log(&self) -> Result<AccessLog, Refusal> {
+        AccessLog::read(&mut View::new(&self.store))
+    }
+
+    /// How many entries the store has.
+    pub(crate) fn len(&self) -> usize {
+        self.store.len()
     }
 
     /// Whether the store takes no more writes.
@@ -220,6 +237,23 @@ impl Counters {
         let notifications = kept.iter().sum();
         Ok(Self { next_commit, next_serial, last_notified, notifications })
     }
+}
+
+/// No command writes such names, but a store that was filled by something else may have them (the
+/// protocol's section 4.4). They are not keys, so there is nothing to tell the commit log.
+fn remove_malformed(store: &Store) -> Result<(), Refusal> {
+    let mut names = store.keys(&Table::Live.key(MALFORMED_PREFIX));
+    let exact = Table::Live.key(MALFORMED);
+    names.extend(store.keys(&exact).into_iter().filter(|key| **key == *exact));
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    for key in &names {
+        batch.delete(key).delete(&Table::Spans.key(key));
+    }
+    tracing::warn!(count = names.len(), "malformed keys are removed");
+    store.commit_blocking(batch).map(drop).map_err(|_| Refusal::store())
 }
 
 /// Syncs that run now, of all servers of the process.

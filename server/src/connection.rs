@@ -1,23 +1,37 @@
 //! The loop of one connection: a line in, an answer out, strictly one at a time and in order.
+//!
+//! Who asks for more than a fair part finds that the next line is read later ([`crate::rate`],
+//! [`crate::share`]); what would take memory that there is not is refused ([`crate::memory`]).
 
+use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::CertificateDer;
+use net::clock::thread_cpu;
 use net::drain::Drain;
 use net::handshake::{ServerStream, peer_certificates};
 use net::line_conn::{LineConn, ReadEnd};
+use protocol::ErrorCode;
 use protocol::limits::COMMAND_BYTES_MAX;
-use protocol::response::{Fault, INBOUND_LIMIT, Prompt, encode_answer, encode_fault};
+use protocol::response::{INBOUND_LIMIT, Prompt, encode_answer, encode_fault};
+use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::inlet::{Inlet, is_too_long};
-use crate::limits::CERTIFICATES_BYTES_MAX;
+use crate::inlet::{Dropped, Inlet, dropped};
+use crate::limits::{
+    BACKLOG_ENTRY_BYTES, CERTIFICATES_BYTES_MAX, OPEN_COMMAND_BYTES_MAX, THROTTLE_MAX,
+    UNCOUNTED_BYTES_MAX,
+};
+use crate::memory::Reserved;
 use crate::notify::kept;
 use crate::notify::monitor::{Backlog, Event, Subscription, stats};
 use crate::refusal::Refusal;
 use crate::roster::Ticket;
 use crate::server::Server;
-use crate::session::{Caller, Reply, Session};
+use crate::session::{Caller, Reply, Session, Step};
+use crate::share::Standing;
 
 /// The first that a server says, and all that it says before the client speaks.
 const GREETING: &[u8] = b"@";
@@ -31,6 +45,9 @@ struct Ended;
 struct Connection {
     conn: LineConn<Inlet<ServerStream>>,
     monitor: Option<Subscription>,
+    address: Option<IpAddr>,
+    /// It ends then, whatever comes.
+    ends: Option<Instant>,
 }
 
 /// Why a connection that waits goes on.
@@ -49,9 +66,12 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + 'static {
         let span = tracing::debug_span!("connection", identity = %self.identity());
         let ticket = self.roster().enter(&self.world().limits);
-        let session = Session::new(Caller::new(kept_certificates(peer_certificates(&stream))));
-        let conn = LineConn::new(Inlet::new(stream), COMMAND_BYTES_MAX);
-        let mut connection = Connection { conn, monitor: None };
+        let address =
+            stream.get_ref().0.tcp().and_then(|tcp| tcp.peer_addr().ok()).map(|at| at.ip());
+        let certificates = kept_certificates(peer_certificates(&stream));
+        let session = Session::new(Caller::new(certificates, address));
+        let conn = LineConn::new(Inlet::new(stream, Arc::clone(self.memory())), COMMAND_BYTES_MAX);
+        let mut connection = Connection { conn, monitor: None, address, ends: None };
         // All that is large is made before the task begins, so that the task holds it once.
         let serving = async move {
             // Whichever way it ends, there is nobody left to tell.
@@ -88,22 +108,61 @@ impl Connection {
                     return Err(Ended);
                 }
                 Wake::Line(Ok(line)) => {
-                    // On the heap, so that a connection that waits does not pay for what the
-                    // largest command needs.
-                    let (next, outcome) = Box::pin(session.handle(server, &line)).await;
+                    self.await_turn(server, &session, ticket, drain).await?;
+                    let (next, outcome) = handle(server, session, &line).await;
                     session = next;
                     drop(line);
                     ticket.set_trusted(session.is_trusted());
-                    self.answer(server, &session, outcome).await?;
+                    ticket.set_enrolment(session.enrolment());
+                    if let Ok(Reply::Revoked { id, linger, .. }) = &outcome {
+                        ticket.revoke_others(id);
+                        self.ends = linger.map(|linger| Instant::now() + linger);
+                    }
+                    if let Err(Refusal { delay, .. }) = &outcome {
+                        self.pause(server, ticket, drain, *delay).await?;
+                    }
+                    tokio::select! {
+                        biased;
+                        () = ticket.revoked() => return Err(Ended),
+                        answered = self.answer(server, &session, outcome) => answered?,
+                    }
                 }
-                Wake::Line(Err(end)) if is_overflow(&end) => {
-                    let refusal = Refusal { closes: true, ..Fault::command_too_long().into() };
+                Wake::Line(Err(end)) => {
+                    let refusal = overflow(&end, session.is_trusted()).ok_or(Ended)?;
                     return self.answer(server, &session, Err(refusal)).await;
                 }
-                Wake::Event(event) => self.tell(server, event).await?,
-                Wake::Line(Err(_)) | Wake::End => return Err(Ended),
+                Wake::Event(_) if session.is_over(server.now()) => {
+                    let over = session.over();
+                    return self.answer(server, &session, Err(over)).await;
+                }
+                Wake::Event(event) => tokio::select! {
+                    biased;
+                    () = ticket.revoked() => return Err(Ended),
+                    told = self.tell(server, event) => told?,
+                },
+                Wake::End => return Err(Ended),
             }
         }
+    }
+
+    /// Waits until it is this caller's turn again.
+    async fn await_turn(
+        &self,
+        server: &Server,
+        session: &Session,
+        ticket: &Ticket,
+        drain: &Drain,
+    ) -> Result<(), Ended> {
+        let (world, now) = (server.world(), Instant::now());
+        let of_caller = match (session.peer(), self.address) {
+            (Some(peer), _) => world.rates.of_peer(&world.limits, peer, now),
+            (None, Some(address)) if !session.is_owner() => {
+                world.rates.of_address(&world.limits, address, now)
+            }
+            _ => Duration::ZERO,
+        };
+        let delay = of_caller.max(server.busy_delay(standing(session))).min(THROTTLE_MAX);
+        self.pause(server, ticket, drain, delay).await
     }
 
     /// Waits for the next thing to do.
@@ -113,9 +172,32 @@ impl Connection {
             biased;
             () = drain.draining() => Wake::End,
             () = server.ending() => Wake::End,
+            () = ticket.revoked() => Wake::End,
             () = ticket.dismissed() => Wake::End,
+            () = reached(self.ends) => Wake::End,
             line = self.conn.read_line(Some(patience)) => Wake::Line(line),
             event = next_event(self.monitor.as_mut()) => Wake::Event(event),
+        }
+    }
+
+    /// Makes the client wait for its answer, unless the connection ends meanwhile.
+    async fn pause(
+        &self,
+        server: &Server,
+        ticket: &Ticket,
+        drain: &Drain,
+        delay: Duration,
+    ) -> Result<(), Ended> {
+        if delay.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = drain.draining() => Err(Ended),
+            () = server.ending() => Err(Ended),
+            () = ticket.revoked() => Err(Ended),
+            () = ticket.dismissed() => Err(Ended),
+            () = tokio::time::sleep(delay) => Ok(()),
         }
     }
 
@@ -127,27 +209,48 @@ impl Connection {
         outcome: Result<Reply, Refusal>,
     ) -> Result<(), Ended> {
         self.conn.get_ref().set_trusted(session.is_trusted());
-        if !session.is_owner() {
-            self.monitor = None;
-        }
+        // Who has proved to be another has no monitor any more.
+        let is_same =
+            |monitor: &Subscription| session.is_owner() && monitor.is_of(session.enrolment());
+        self.monitor = self.monitor.take().filter(is_same);
         match outcome {
-            Ok(Reply::Answer(answer)) => {
+            Ok(Reply::Answer(answer) | Reply::Revoked { answer, .. }) => {
                 let prompt = self.prompt(server, session, false);
                 let bytes = encode_answer(&answer, prompt);
                 drop(answer);
-                self.write(&bytes).await
+                // Its reader may take long.
+                match room(server, bytes.len()) {
+                    Ok(_reserved) => self.write(&bytes).await,
+                    Err(refusal) => {
+                        drop(bytes);
+                        self.refuse(server, session, refusal).await
+                    }
+                }
             }
             Ok(Reply::Monitor { subscription, backlog }) => {
-                self.monitor = Some(subscription);
-                self.replay(server, &backlog).await
+                match room(server, backlog.len() * BACKLOG_ENTRY_BYTES) {
+                    Ok(_reserved) => {
+                        self.monitor = Some(subscription);
+                        self.replay(server, &backlog).await
+                    }
+                    Err(refusal) => self.refuse(server, session, refusal).await,
+                }
             }
-            Err(Refusal { fault, closes }) => {
-                let prompt = self.prompt(server, session, true);
-                let shape = session.error_shape();
-                self.write(&encode_fault(&fault, session.is_owner(), shape, prompt)).await?;
-                if closes { Err(Ended) } else { Ok(()) }
-            }
+            Err(refusal) => self.refuse(server, session, refusal).await,
         }
+    }
+
+    async fn refuse(
+        &mut self,
+        server: &Arc<Server>,
+        session: &Session,
+        refusal: Refusal,
+    ) -> Result<(), Ended> {
+        let Refusal { fault, closes, .. } = refusal;
+        let prompt = self.prompt(server, session, true);
+        let shape = session.error_shape();
+        self.write(&encode_fault(&fault, session.is_owner(), shape, prompt)).await?;
+        if closes { Err(Ended) } else { Ok(()) }
     }
 
     /// A prompt would stick to a monitor's next line.
@@ -173,7 +276,7 @@ impl Connection {
 
     async fn tell(&mut self, server: &Server, event: Event) -> Result<(), Ended> {
         match event {
-            Event::Notification(notification) => self.write(&notification.monitor_line()).await,
+            Event::Notification(told) => self.write(&told.notification.monitor_line()).await,
             Event::Stats { commit, change } => {
                 self.write(&stats(server.identity(), commit, change, server.now())).await
             }
@@ -189,11 +292,62 @@ impl Connection {
     }
 }
 
-fn is_overflow(end: &ReadEnd) -> bool {
+fn standing(session: &Session) -> Standing {
+    if session.is_owner() { Standing::Owner } else { Standing::Other }
+}
+
+/// Does a command, and counts what it costs. It is on the heap, so that a connection that waits does
+/// not pay for what the largest command needs.
+async fn handle(server: &Arc<Server>, session: Session, line: &[u8]) -> Step {
+    let (standing, mut spent) = (standing(&session), Duration::ZERO);
+    let mut command = Box::pin(session.handle(server, line));
+    let step = poll_fn(|cx| {
+        let before = thread_cpu();
+        let polled = command.as_mut().poll(cx);
+        spent += thread_cpu().saturating_sub(before);
+        polled
+    })
+    .await;
+    server.charge(standing, spent);
+    step
+}
+
+/// Memory for something large; what is small needs none.
+fn room(server: &Server, bytes: usize) -> Result<Option<Reserved>, Refusal> {
+    if bytes <= UNCOUNTED_BYTES_MAX {
+        return Ok(None);
+    }
+    match server.memory().reserve(bytes) {
+        Some(reserved) => Ok(Some(reserved)),
+        None => {
+            let text = format!("no memory for an answer of {bytes} bytes now, try again later");
+            Err(Refusal::new(ErrorCode::BufferLimit, text))
+        }
+    }
+}
+
+/// What a caller is told whose line was thrown away; the connection ends with it.
+fn overflow(end: &ReadEnd, is_trusted: bool) -> Option<Refusal> {
+    let why = match end {
+        ReadEnd::TooLong => Dropped::TooLong,
+        ReadEnd::Io(error) => dropped(error)?,
+        ReadEnd::Closed | ReadEnd::Exit | ReadEnd::Idle | ReadEnd::Slow => return None,
+    };
+    let limit = if is_trusted { COMMAND_BYTES_MAX } else { OPEN_COMMAND_BYTES_MAX };
+    let text = match why {
+        Dropped::TooLong => format!(
+            "InboundBuffer overflow: server received request which exceeded the buffer size limit. \
+             Terminating the connection. The limit is {limit} bytes"
+        ),
+        Dropped::NoRoom => "no memory for a command of this size now, try again later".to_owned(),
+    };
+    Some(Refusal::closing(ErrorCode::BufferLimit, text))
+}
+
+async fn reached(end: Option<Instant>) {
     match end {
-        ReadEnd::TooLong => true,
-        ReadEnd::Io(error) => is_too_long(error),
-        ReadEnd::Closed | ReadEnd::Exit | ReadEnd::Idle | ReadEnd::Slow => false,
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
     }
 }
 

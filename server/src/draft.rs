@@ -5,8 +5,13 @@ use protocol::{AtKey, AtSign, Metadata, MetadataPatch, Timestamp};
 use storage::{Batch, Store};
 
 use crate::commit::Counters;
+use crate::commit_log::{self, Entry};
+use crate::keys;
 use crate::notify::outbox::{Queues, Waiting};
-use crate::records::{self, Change, LAST_NOTIFIED, NEXT_COMMIT, Record, Span, Table};
+use crate::records::{
+    self, ACCESS_LOG, Change, LAST_NOTIFIED, NEXT_COMMIT, NOTHING, REFRESHED_DAY, Record, Span,
+    Table,
+};
 use crate::refusal::Refusal;
 use crate::view::View;
 
@@ -18,6 +23,8 @@ pub(crate) struct Draft<'a> {
     /// The waiting notifications as they are without this commit.
     pub(crate) queues: &'a Queues,
     counters: Counters,
+    /// The latest change of the key that was looked at last: most look before they write.
+    latest: Option<Entry>,
     batch: Batch,
     is_empty: bool,
     queued: Vec<Waiting>,
@@ -52,6 +59,7 @@ impl<'a> Draft<'a> {
             now,
             queues,
             counters,
+            latest: None,
             batch: Batch::new(),
             is_empty: true,
             queued: Vec::new(),
@@ -68,8 +76,10 @@ impl<'a> Draft<'a> {
 
     /// The stored key, unless its time is over: then it is as good as gone.
     pub(crate) fn existing(&mut self, key: &AtKey) -> Result<Option<Record>, Refusal> {
-        let now = self.now;
-        Ok(self.view.record(key.as_str())?.filter(|record| !record.metadata.is_expired(now)))
+        let (now, name) = (self.now, key.as_str());
+        let record = self.view.record(name)?;
+        self.latest = record.as_ref().and_then(|record| Entry::of(name, record));
+        Ok(record.filter(|record| !record.metadata.is_expired(now)))
     }
 
     /// The metadata after a client's update of what was there before.
@@ -93,13 +103,10 @@ impl<'a> Draft<'a> {
         metadata: Metadata,
         value: Option<String>,
     ) -> Result<CommitId, Refusal> {
-        let commit = self.next_commit(key);
+        let commit = self.commit(key, Some(change))?;
         let record = Record { commit: commit.0, change, metadata, value };
         let name = key.as_str().as_bytes();
         self.put_entry(Table::Live, name, &record.encode(), record.span())?;
-        if self.view.get(&Table::Deleted.key(name))?.is_some() {
-            self.change().delete(&Table::Deleted.key(name));
-        }
         Ok(commit)
     }
 
@@ -107,11 +114,21 @@ impl<'a> Draft<'a> {
     pub(crate) fn delete(&mut self, key: &AtKey) -> Result<CommitId, Refusal> {
         let name = key.as_str().as_bytes();
         self.remove_entry(Table::Live, name)?;
-        let commit = self.next_commit(key);
+        let commit = self.commit(key, None)?;
         if let Some(id) = commit.0 {
             self.change().put(&Table::Deleted.key(name), &records::encode_number(id));
         }
         Ok(commit)
+    }
+
+    /// Keeps who came and what was looked up.
+    pub(crate) fn put_access_log(&mut self, bytes: &[u8]) {
+        self.change().put(ACCESS_LOG, bytes);
+    }
+
+    /// Keeps on which day copies of others' keys were refreshed.
+    pub(crate) fn put_refreshed_day(&mut self, day: u64) {
+        self.change().put(REFRESHED_DAY, &records::encode_number(day));
     }
 
     /// Puts a notification at the end of its receiver's queue.
@@ -193,15 +210,28 @@ impl<'a> Draft<'a> {
         &mut self.batch
     }
 
-    fn next_commit(&mut self, key: &AtKey) -> CommitId {
+    /// Gives a change of the key its place in the commit log, and takes out the one before it.
+    fn commit(&mut self, key: &AtKey, change: Option<Change>) -> Result<CommitId, Refusal> {
+        let name = key.as_str();
         if !is_committed(key) {
-            return CommitId(None);
+            return Ok(CommitId(None));
+        }
+        let latest = match self.latest.take().filter(|latest| latest.name == name) {
+            Some(latest) => Some(latest),
+            None => commit_log::latest(&mut self.view, name)?,
+        };
+        if let Some(old) = latest {
+            self.change().delete(&old.key());
+            if old.change.is_none() {
+                self.change().delete(&Table::Deleted.key(name.as_bytes()));
+            }
         }
         let id = self.counters.next_commit;
         self.counters.next_commit += 1;
         let next = records::encode_number(self.counters.next_commit);
         self.change().put(NEXT_COMMIT, &next);
-        CommitId(Some(id))
+        self.change().put(&Entry::new(id, change, name).key(), NOTHING);
+        Ok(CommitId(Some(id)))
     }
 }
 
@@ -210,7 +240,7 @@ fn is_committed(key: &AtKey) -> bool {
     let name = key.as_str();
     let is_inner = ["private:", "privatekey:", "local:"].iter().any(|p| name.starts_with(p));
     let is_hidden = name.starts_with("public:_") && !name.starts_with("public:__");
-    !is_inner && !is_hidden
+    !is_inner && !is_hidden && !keys::is_managed(key.entity())
 }
 
 impl std::fmt::Display for CommitId {

@@ -7,7 +7,8 @@
 //! the connections to peers.
 //! **Never:** listens, opens files, reads a clock of its own, or answers before what the answer
 //! rests on is durable. Never writes for somebody who has not proved to be the owner, but for the
-//! notifications that a proven peer may leave. Never shows a value or a secret to a log.
+//! notifications that a proven peer may leave, and the request to be enrolled of whoever has a
+//! passcode of the owner's. Never shows a value or a secret to a log.
 //!
 //! What decides is synchronous and does not wait: `verb` reads and decides over `view` and `draft`.
 //! What waits is thin: `commit` for the disk, `connection` for lines, `outbound` for peers,
@@ -20,27 +21,37 @@
 //! While nobody is connected and nothing waits to be delivered, a server has no task and no socket;
 //! [`Server::is_idle`] says so, and [`Server::shut`] gives the store back.
 
+mod access_log;
 mod auth;
 mod commit;
+mod commit_log;
 mod connection;
 mod draft;
+mod enrol;
 mod expiry;
 mod inlet;
 mod keys;
 mod limits;
+mod memory;
 mod notify;
 mod outbound;
 mod provision;
+mod rate;
 mod records;
+mod refresh;
 mod refusal;
+mod rights;
 mod roster;
 mod server;
 mod session;
+mod share;
 mod signing;
 mod verb;
 mod view;
 mod world;
 
 pub use limits::Limits;
+pub use notify::reminder::Remind;
+pub use rate::Rate;
 pub use server::{Server, ServerError};
 pub use world::{PROTOCOL_VERSION, World};

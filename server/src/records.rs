@@ -6,15 +6,18 @@
 //! | --- | --- | --- |
 //! | `k` | key name | [`Record`]: value, metadata, commit id |
 //! | `t` | key name | commit id of its deletion |
+//! | `l` | commit id, operation, key name | nothing (see [`commit_log`](crate::commit_log)) |
 //! | `x` | key of another table | [`Span`]: only where it is not for ever |
+//! | `a` | – | who came and what was looked up |
 //! | `c` | – | the next commit id |
+//! | `d` | – | the day when copies of others' keys were refreshed last |
 //! | `n` | – | the date of the latest notification |
 //! | `s` | notification id | a notification that the owner sent |
 //! | `r` | notification id, NUL, sender | a notification that came |
 //! | `q` | serial number, big-endian | a notification that waits to be delivered |
 //!
-//! Every value begins with the version of its layout. The commit log keeps the latest entry of each
-//! key, and that entry is the record itself or the mark of its deletion; so a write is one put.
+//! Every value begins with the version of its layout. Table `l` has the latest change of each key,
+//! written and removed in the same batch as the record itself or the mark of its deletion.
 
 use protocol::{Metadata, Timestamp};
 
@@ -22,8 +25,14 @@ use protocol::{Metadata, Timestamp};
 const LAYOUT: u8 = 1;
 /// Stands for "not committed".
 const NO_COMMIT: u64 = u64::MAX;
+/// The value of an entry whose key says all.
+pub(crate) const NOTHING: &[u8] = &[LAYOUT];
 /// The key of the only entry of table `c`.
 pub(crate) const NEXT_COMMIT: &[u8] = b"c";
+/// The key of the only entry of table `d`.
+pub(crate) const REFRESHED_DAY: &[u8] = b"d";
+/// The key of the only entry of table `a`.
+pub(crate) const ACCESS_LOG: &[u8] = b"a";
 /// The key of the only entry of table `n`.
 pub(crate) const LAST_NOTIFIED: &[u8] = b"n";
 
@@ -32,6 +41,7 @@ pub(crate) const LAST_NOTIFIED: &[u8] = b"n";
 pub(crate) enum Table {
     Live,
     Deleted,
+    Log,
     Spans,
     Sent,
     Received,
@@ -79,6 +89,7 @@ impl Table {
         match self {
             Self::Live => b'k',
             Self::Deleted => b't',
+            Self::Log => b'l',
             Self::Spans => b'x',
             Self::Sent => b's',
             Self::Received => b'r',
@@ -94,10 +105,16 @@ impl Table {
     /// The table and the name of an entry, by the store's key.
     pub(crate) fn of(key: &[u8]) -> Option<(Self, &[u8])> {
         let (letter, name) = key.split_first()?;
-        [Self::Live, Self::Deleted, Self::Spans, Self::Sent, Self::Received, Self::Queue]
-            .into_iter()
-            .find(|table| table.letter() == *letter)
-            .map(|table| (table, name))
+        let tables = [
+            Self::Live,
+            Self::Deleted,
+            Self::Log,
+            Self::Spans,
+            Self::Sent,
+            Self::Received,
+            Self::Queue,
+        ];
+        tables.into_iter().find(|table| table.letter() == *letter).map(|table| (table, name))
     }
 
     /// The store's key of an entry, or the prefix of several.
@@ -110,7 +127,7 @@ impl Table {
 }
 
 impl Change {
-    fn symbol(self) -> u8 {
+    pub(crate) fn symbol(self) -> u8 {
         match self {
             Self::Value => b'+',
             Self::All => b'*',
@@ -118,7 +135,7 @@ impl Change {
         }
     }
 
-    fn from_symbol(symbol: u8) -> Result<Self, Unreadable> {
+    pub(crate) fn from_symbol(symbol: u8) -> Result<Self, Unreadable> {
         [Self::Value, Self::All, Self::Metadata]
             .into_iter()
             .find(|change| change.symbol() == symbol)

@@ -1,5 +1,7 @@
 //! Why a command is not done: what the client is told, and whether the connection survives it.
 
+use std::time::Duration;
+
 use protocol::response::Fault;
 use protocol::{ErrorCode, VerbError};
 
@@ -12,6 +14,8 @@ pub(crate) struct Refusal {
     /// Whether the connection closes after the answer (the protocol's section 2.8). Rarely: one SDK
     /// hangs when a connection ends.
     pub(crate) closes: bool,
+    /// How late the client is told.
+    pub(crate) delay: Duration,
 }
 
 impl Refusal {
@@ -38,13 +42,13 @@ impl Refusal {
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, closes: false }
+        Self { fault, closes: false, delay: Duration::ZERO }
     }
 }
 
 impl From<VerbError> for Refusal {
     fn from(error: VerbError) -> Self {
-        Self { closes: error.closes(), fault: error.into() }
+        Self { closes: error.closes(), ..Fault::from(error).into() }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use protocol::EnrollmentId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -32,6 +33,9 @@ struct Seats {
 struct Seat {
     is_trusted: AtomicBool,
     last_written: Mutex<Instant>,
+    /// The enrolment on which the connection stands.
+    enrolment: Mutex<Option<EnrollmentId>>,
+    revoked: Notify,
     dismissed: Notify,
 }
 
@@ -53,12 +57,19 @@ impl Roster {
         let seat = Arc::new(Seat {
             is_trusted: AtomicBool::new(false),
             last_written: Mutex::new(Instant::now()),
+            enrolment: Mutex::default(),
+            revoked: Notify::new(),
             dismissed: Notify::new(),
         });
         let number = seats.next;
         seats.next += 1;
         seats.taken.insert(number, Arc::clone(&seat));
         Some(Ticket { roster: Arc::clone(self), number, seat })
+    }
+
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        self.seats().taken.len()
     }
 
     /// Whether there is no connection.
@@ -108,6 +119,14 @@ impl Seats {
 }
 
 impl Seat {
+    fn stands_on(&self, id: &EnrollmentId) -> bool {
+        self.enrolment().as_ref() == Some(id)
+    }
+
+    fn enrolment(&self) -> MutexGuard<'_, Option<EnrollmentId>> {
+        self.enrolment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn idle(&self) -> Duration {
         self.last_written.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
@@ -125,11 +144,34 @@ impl Ticket {
         self.seat.is_trusted.store(is_trusted, Ordering::Relaxed);
     }
 
+    /// On which enrolment the connection stands, if on any.
+    pub(crate) fn set_enrolment(&self, id: Option<&EnrollmentId>) {
+        let mut enrolment = self.seat.enrolment();
+        if enrolment.as_ref() != id {
+            *enrolment = id.cloned();
+        }
+    }
+
+    /// Has all other connections end that stand on this enrolment.
+    pub(crate) fn revoke_others(&self, id: &EnrollmentId) {
+        for (number, seat) in &self.roster.seats().taken {
+            if *number != self.number && seat.stands_on(id) {
+                seat.revoked.notify_one();
+            }
+        }
+    }
+
     /// How long the connection may go on without an answer.
     pub(crate) fn patience(&self, limits: &Limits) -> Duration {
         let is_trusted = self.seat.is_trusted.load(Ordering::Relaxed);
         let idle_max = if is_trusted { limits.trusted_idle_max } else { limits.open_idle_max };
         idle_max.saturating_sub(self.seat.idle())
+    }
+
+    /// Waits until the enrolment on which the connection stands is revoked. Safe to drop and call
+    /// again.
+    pub(crate) async fn revoked(&self) {
+        self.seat.revoked.notified().await;
     }
 
     /// Waits until the connection has to make room. Safe to drop and call again.

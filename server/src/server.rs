@@ -1,24 +1,30 @@
 //! One personal server while it is awake.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::drain::Drain;
 use protocol::verb::Operation;
 use protocol::{AtSign, Timestamp};
-use storage::Store;
+use storage::{Batch, Store};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::access_log::AccessLog;
 use crate::commit::Ledger;
 use crate::draft::Draft;
 use crate::expiry;
 use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
+use crate::memory::Memory;
 use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
+use crate::notify::reminder::{Remind, Reminder};
 use crate::outbound::{Pool, Proofs};
+use crate::records::ACCESS_LOG;
 use crate::refusal::Refusal;
 use crate::roster::Roster;
+use crate::share::Shares;
 use crate::signing::SigningPair;
 use crate::world::World;
 
@@ -32,11 +38,21 @@ pub struct Server {
     roster: Arc<Roster>,
     pool: Pool,
     proofs: Proofs,
+    access: AccessLog,
     signing: OnceCell<SigningPair>,
     deliveries: Semaphore,
+    reminder: Reminder,
+    number: usize,
+    shares: Shares,
+    memory: Arc<Memory>,
     tasks: Drain,
+    /// The day on which copies of others' keys were looked through.
+    refreshed: AtomicU64,
     opened: Instant,
 }
+
+/// Servers that were opened so far.
+static OPENED: AtomicUsize = AtomicUsize::new(0);
 
 /// Why a server does not open.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +81,24 @@ impl Server {
         store: Store,
         world: Arc<World>,
     ) -> Result<Arc<Self>, ServerError> {
+        Self::open_hosted(identity, store, world, None)
+    }
+
+    /// The same for a host that wants to know that something waits to be delivered, before the first
+    /// who had it wait is answered.
+    ///
+    /// # Errors
+    /// [`ServerError::Store`] if the store cannot be read.
+    pub fn open_hosted(
+        identity: AtSign,
+        store: Store,
+        world: Arc<World>,
+        remind: Option<Remind>,
+    ) -> Result<Arc<Self>, ServerError> {
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
+        let access = ledger.access_log().map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
+        let memory = Memory::of_one(world.limits.memory_max, &world.memory);
         let server = Arc::new(Self {
             identity,
             world,
@@ -75,9 +107,15 @@ impl Server {
             roster: Arc::default(),
             pool: Pool::default(),
             proofs: Proofs::default(),
+            access,
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
+            reminder: Reminder::new(remind),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
+            shares: Shares::new(),
+            memory,
             tasks: Drain::new(),
+            refreshed: AtomicU64::new(u64::MAX),
             opened: Instant::now(),
         });
         server.deliver();
@@ -97,6 +135,19 @@ impl Server {
         self.roster.is_empty()
             && self.tasks.running() == 0
             && (self.waiting() == 0 || self.is_stopped())
+    }
+
+    /// Whether nobody is connected and nothing is being done, so that it may be shut for the time
+    /// being: what waits to be delivered waits for its [`next_try`](Self::next_try).
+    #[must_use]
+    pub fn may_nap(&self) -> bool {
+        self.is_idle() || (self.roster.is_empty() && self.next_try().is_some())
+    }
+
+    /// When a delivery that failed is tried again; none while one is tried, or nothing waits.
+    #[must_use]
+    pub fn next_try(&self) -> Option<Instant> {
+        self.ledger.queues(|queues| queues.next_try())
     }
 
     /// How many notifications wait to be delivered to others.
@@ -121,7 +172,7 @@ impl Server {
         let last = Instant::now() + SHUT_DEADLINE;
         loop {
             server = match Arc::try_unwrap(server) {
-                Ok(server) => return Some(server.ledger.into_store()),
+                Ok(server) => return Some(server.into_store()),
                 Err(shared) => shared,
             };
             if Instant::now() > last {
@@ -132,8 +183,34 @@ impl Server {
         }
     }
 
+    fn into_store(self) -> Store {
+        let due = self.access.due(self.now(), Duration::ZERO);
+        let store = self.ledger.into_store();
+        if let Ok(Some(bytes)) = due {
+            let mut batch = Batch::new();
+            batch.put(ACCESS_LOG, &bytes);
+            // Nobody waits for it: it goes with the last write of the store, or is lost.
+            drop(store.append(batch));
+        }
+        store
+    }
+
     pub(crate) fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Tells it from all others of the process.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// What its callers can make it hold.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -170,6 +247,16 @@ impl Server {
         &self.signing
     }
 
+    /// Whether copies of others' keys were looked through on this day; from now on they were.
+    pub(crate) fn refreshed_today(&self, day: u64) -> bool {
+        self.refreshed.swap(day, Ordering::Relaxed) == day
+    }
+
+    /// Who came, and what was looked up.
+    pub(crate) fn access(&self) -> &AccessLog {
+        &self.access
+    }
+
     pub(crate) fn proofs(&self) -> &Proofs {
         &self.proofs
     }
@@ -190,7 +277,11 @@ impl Server {
         &self,
         decide: impl FnOnce(&mut Draft<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.ledger.write(&self.identity, self.now(), decide).await
+        let result = self.ledger.write(&self.identity, self.now(), decide).await?;
+        if self.waiting() > 0 {
+            self.reminder.tell().await?;
+        }
+        Ok(result)
     }
 
     /// After a commit: monitors learn of it, and what it queued is delivered.
@@ -201,7 +292,8 @@ impl Server {
 
     /// After a commit: monitors are told of what came until now.
     pub(crate) fn announce(&self, until: Timestamp) {
-        self.ledger.announce(until, |notification| self.monitors.publish(notification));
+        self.ledger
+            .announce(until, |notification| self.monitors.publish(notification, &self.memory));
     }
 
     /// Starts a delivery for each receiver that has none.

@@ -83,6 +83,20 @@ impl<'a> View<'a> {
         keys
     }
 
+    /// At most `max` of the keys between two others: the first of them, in order.
+    pub(crate) fn first_keys(&mut self, after: &[u8], before: &[u8], max: usize) -> Vec<Box<[u8]>> {
+        let keys = self.store.first_keys(after, before, max);
+        self.see(self.store.latest());
+        keys
+    }
+
+    /// The same for the last of them, the last one first.
+    pub(crate) fn last_keys(&mut self, after: &[u8], before: &[u8], max: usize) -> Vec<Box<[u8]>> {
+        let keys = self.store.last_keys(after, before, max);
+        self.see(self.store.latest());
+        keys
+    }
+
     /// The spans of all entries whose keys begin with `prefix`.
     pub(crate) fn spans(&mut self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Span)>, Refusal> {
         self.each(&Table::Spans.key(prefix), |key, bytes| Ok((key.to_vec(), Span::decode(bytes)?)))
@@ -94,6 +108,11 @@ impl<'a> View<'a> {
             Some(bytes) => Ok(Some(Span::decode(&bytes)?)),
             None => Ok(None),
         }
+    }
+
+    /// Bytes of the store on the disk.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.store.log_bytes()
     }
 
     /// The notifications that wait to be delivered, in order.

@@ -8,7 +8,11 @@ use net::lookup::DirectoryClient;
 use net::tls::TrustRoots;
 use tokio::sync::Semaphore;
 
+use crate::enrol::Guard;
 use crate::limits::{KEY_GENERATIONS_MAX, Limits};
+use crate::memory::Memory;
+use crate::rate::Rates;
+use crate::share::Neighbours;
 
 /// The version that clients are told, and on which some of them branch.
 pub const PROTOCOL_VERSION: &str = "3.0.52";
@@ -27,6 +31,13 @@ pub struct World {
     pub limits: Limits,
     /// Making a key pair takes a processor for a while: so many at the same time.
     pub(crate) key_generations: Semaphore,
+    /// Commands that look at all of a large store: so many at the same time.
+    pub(crate) surveys: Semaphore,
+    pub(crate) rates: Rates,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) memory: Arc<Memory>,
+    /// How often strangers ask to be enrolled; it outlives each server's sleep.
+    pub(crate) guard: Guard,
 }
 
 impl World {
@@ -40,7 +51,23 @@ impl World {
         limits: Limits,
     ) -> Self {
         let key_generations = Semaphore::new(KEY_GENERATIONS_MAX);
-        Self { clock, directory, dialer, roots, limits, key_generations }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let surveys = Semaphore::new((processors / 2).max(1));
+        let memory = Memory::of_all(limits.memory_of_all_max);
+        let (rates, neighbours) = (Rates::new(), Neighbours::default());
+        Self {
+            clock,
+            directory,
+            dialer,
+            roots,
+            limits,
+            key_generations,
+            surveys,
+            rates,
+            neighbours,
+            memory,
+            guard: Guard::default(),
+        }
     }
 }
 

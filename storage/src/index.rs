@@ -91,6 +91,18 @@ impl Index {
             .map(|(key, place)| (&**key, *place))
     }
 
+    /// The keys between two others, neither of them included, in order and in reverse.
+    pub(crate) fn between<'a>(
+        &'a self,
+        after: &'a [u8],
+        before: &'a [u8],
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        // A tree panics at a range that ends before it begins.
+        let before = before.max(after);
+        let start = if before == after { Bound::Included(after) } else { Bound::Excluded(after) };
+        self.entries.range::<[u8], _>((start, Bound::Excluded(before))).map(|(key, _)| &**key)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -138,5 +150,19 @@ mod tests {
         let keys: Vec<_> = index.range(b"b").map(|(key, _)| key).collect();
         assert_eq!(keys, [&b"b"[..], b"b\0", b"b\xff"]);
         assert_eq!(index.range(b"").count(), 5);
+    }
+
+    #[test]
+    fn what_lies_between_two_keys_includes_neither() {
+        let mut index = Index::default();
+        for key in [&b"a"[..], b"b", b"c", b"d"] {
+            index.apply(Op::Put { key, value: b"" }, AT);
+        }
+        let between = |after, before| index.between(after, before).collect::<Vec<_>>();
+        assert_eq!(between(b"a", b"d"), [b"b", b"c"]);
+        assert_eq!(between(b"aa", b"z"), [b"b", b"c", b"d"]);
+        assert_eq!(between(b"b", b"b"), [] as [&[u8]; 0]);
+        assert_eq!(between(b"d", b"a"), [] as [&[u8]; 0]);
+        assert_eq!(index.between(b"", b"c").next_back(), Some(&b"b"[..]));
     }
 }

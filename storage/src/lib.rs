@@ -49,6 +49,7 @@ mod state;
 mod store;
 mod tail;
 mod volume;
+mod volume_set;
 mod volumes;
 mod watermark;
 
@@ -63,5 +64,6 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use read::Value;
 pub use recover::Recovery;
 pub use store::{Digest, Maintenance, Store};
+pub use volume_set::VolumeSet;
 pub use volumes::Volumes;
 pub use watermark::{WatermarkError, Watermarks};

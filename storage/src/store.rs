@@ -96,6 +96,21 @@ impl Store {
         self.shared.state().index.range(prefix).map(|(key, _)| key.into()).collect()
     }
 
+    /// At most `count_max` of the keys between two others, neither included: the first of them, in
+    /// order. It costs what it returns, however many keys there are.
+    #[must_use]
+    pub fn first_keys(&self, after: &[u8], before: &[u8], count_max: usize) -> Vec<Box<[u8]>> {
+        let state = self.shared.state();
+        state.index.between(after, before).take(count_max).map(Into::into).collect()
+    }
+
+    /// The same for the last of them, the last one first.
+    #[must_use]
+    pub fn last_keys(&self, after: &[u8], before: &[u8], count_max: usize) -> Vec<Box<[u8]>> {
+        let state = self.shared.state();
+        state.index.between(after, before).rev().take(count_max).map(Into::into).collect()
+    }
+
     /// How many keys have a value.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
@@ -27,8 +28,9 @@ pub struct Cli {
 pub enum Command {
     /// Run directory, registrar, router and personal servers in one process
     Up(Box<UpArgs>),
-    /// Run a replica of the directory that follows a registrar
-    Directory(DirectoryArgs),
+    /// Run a replica of the directory; make, show and check the files that it starts from
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
@@ -47,7 +49,9 @@ pub enum Command {
 Examples:
   warren up
   warren up --data-dir /srv/warren --listen 0.0.0.0 --hostname warren.example.org
-  warren up --identity @alice --identity @bob")]
+  warren up --identity @alice --identity @bob
+  warren up --peer-directory root.atsign.org:64
+  warren up --peer-directory host2.lan:6464 --trust host2-ca.pem --dial-to 192.168.1.0/24")]
 pub struct UpArgs {
     #[command(flatten)]
     pub data_dir: DataDirArg,
@@ -89,6 +93,18 @@ pub struct UpArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub tls_ca: Option<PathBuf>,
+    /// Further authorities to trust (PEM), such as the ca.pem of another warren (repeatable)
+    #[arg(long, value_name = "FILE", env = "WARREN_TRUST", value_delimiter = ',')]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub trust: Vec<PathBuf>,
+    /// Directory to ask for identities that are not here, such as root.atsign.org:64 (repeatable)
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_PEER_DIRECTORY", value_delimiter = ',')]
+    pub peer_directory: Vec<Address>,
+    /// Place that servers here may call although it is not public: an address, a network, or a
+    /// host name, and a port or a range of ports if not all are meant (repeatable). Without it they
+    /// call public addresses, and one another
+    #[arg(long, value_name = "WHERE[:PORTS]", env = "WARREN_DIAL_TO", value_delimiter = ',')]
+    pub dial_to: Vec<DialTarget>,
     /// Master key, kept outside the data directory (made if absent)
     #[arg(long, value_name = "FILE", env = "WARREN_MASTER_KEY_FILE")]
     #[arg(value_hint = ValueHint::FilePath)]
@@ -108,24 +124,83 @@ pub struct UpArgs {
     pub log_format: LogFormatArg,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum DirectoryCommand {
+    /// Answer from memory: what a registrar's feed says, or what a snapshot file says
+    Serve(ServeArgs),
+    /// Make, show, check and write out snapshot files
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Make a snapshot file of a list of names and addresses
+    Build(BuildArgs),
+    /// Show what is in a snapshot file
+    Show(OneSnapshot),
+    /// Check every checksum and every row of a snapshot file
+    Verify(OneSnapshot),
+    /// Write out every name and address, as `build` reads them
+    Dump(OneSnapshot),
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  warren directory --registrar https://warren.example.org:8443 --ca-file ca.pem \\
-      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0")]
-pub struct DirectoryArgs {
+  printf 'alice\\tswarm.example.org:25000\\n' > names.tsv
+  warren directory snapshot build --from names.tsv --out directory.snapshot")]
+pub struct BuildArgs {
+    /// List with a name, a tab and host:port on each line, in any order ('-': stdin)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OneSnapshot {
+    /// The snapshot file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
+      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
+  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem")]
+pub struct ServeArgs {
     /// Where its snapshot is kept, for a start without the registrar
     #[command(flatten)]
     pub data_dir: DataDirArg,
+    /// Answer from this snapshot file, and follow nobody
+    #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file"])]
+    pub snapshot: Option<PathBuf>,
     /// The registrar to follow
-    #[arg(long, value_name = "URL", env = "WARREN_REGISTRAR")]
-    pub registrar: String,
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WARREN_REGISTRAR",
+        required_unless_present = "snapshot"
+    )]
+    #[arg(requires_all = ["ca_file", "token_file"])]
+    pub registrar: Option<String>,
     /// Authorities that the registrar's certificate is checked with (PEM)
     #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
-    pub ca_file: PathBuf,
+    pub ca_file: Option<PathBuf>,
     /// File with the admin token
     #[arg(long, value_name = "FILE", env = "WARREN_TOKEN_FILE", value_hint = ValueHint::FilePath)]
-    pub token_file: PathBuf,
+    pub token_file: Option<PathBuf>,
     /// Certificate chain (PEM) that clients see
     #[arg(long, value_name = "FILE", env = "WARREN_TLS_CERT", value_hint = ValueHint::FilePath)]
     pub tls_cert: PathBuf,

@@ -66,6 +66,10 @@ impl DataDir {
         self.0.join("watermarks")
     }
 
+    pub fn waiting(&self) -> PathBuf {
+        self.0.join("waiting")
+    }
+
     pub fn registrar(&self) -> PathBuf {
         self.0.join("registrar")
     }

@@ -53,6 +53,13 @@ impl Failure {
         self
     }
 
+    /// The same, with the thing that it is about in front.
+    #[must_use]
+    pub fn at(mut self, thing: impl fmt::Display) -> Self {
+        self.what = format!("{thing}: {}", self.what);
+        self
+    }
+
     /// An error with its whole chain of causes.
     pub fn from_error(exit: Exit, error: &dyn std::error::Error) -> Self {
         Self::new(exit, chain(error))

@@ -8,12 +8,12 @@
 mod api;
 mod args;
 mod data_dir;
+mod directory;
 mod endpoints;
 mod failure;
 mod files;
 mod identity;
 mod output;
-mod replica;
 mod resolve;
 mod signals;
 mod up;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
-        Command::Directory(args) => replica::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Directory(command) => directory::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }

@@ -35,7 +35,8 @@ pub fn qr_code(text: &str) -> Option<String> {
     Some(blocks)
 }
 
-fn written(result: io::Result<()>) -> Result<(), Failure> {
+/// What became of a write to stdout.
+pub fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         // Whoever read us has seen enough (`warren … | head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -1,4 +1,4 @@
-//! `warren directory`: a replica that follows over HTTPS and needs nobody to answer.
+//! `warren directory serve`: a replica that follows over HTTPS and needs nobody to answer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader};
@@ -25,7 +25,7 @@ impl Replica {
             std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         }
         let mut child = Command::new(WARREN)
-            .args(["directory", "--port", "0", "--registrar", &warren.registrar])
+            .args(["directory", "serve", "--port", "0", "--registrar", &warren.registrar])
             .arg("--ca-file")
             .arg(&warren.ca_file)
             .arg("--token-file")

@@ -7,6 +7,7 @@
 
 mod bench;
 mod command;
+mod conformance;
 mod fuzz;
 mod place;
 mod python;
@@ -39,11 +40,18 @@ enum Task {
     },
     /// Checks the format, the lints and the structure of the workspace.
     Tidy,
-    /// Measures, side by side with real peers: store, wake, scale or server.
+    /// Measures, side by side with real peers: store, wake, scale, neighbours, directory or server.
     Bench {
         /// Which benchmark.
         name: String,
         /// Options of the benchmark itself; `-- --help` lists them.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Runs the numbered statements of the protocol from outside, against this checkout or another
+    /// implementation.
+    Conformance {
+        /// Options of the checker itself; `-- --help` lists them.
         #[arg(last = true)]
         rest: Vec<String>,
     },
@@ -77,6 +85,7 @@ fn run(task: &Task, place: &Place) -> Result<(), Failure> {
         Task::Test { quick } => test::run(place, *quick),
         Task::Tidy => tidy::run(place),
         Task::Bench { name, rest } => bench::run(place, name, rest),
+        Task::Conformance { rest } => conformance::run(place, rest),
         Task::Fuzz { target, seconds } => {
             fuzz::run(place, target.as_deref(), Duration::from_secs(*seconds))
         }

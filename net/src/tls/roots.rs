@@ -33,19 +33,19 @@ impl TrustRoots {
     /// # Errors
     /// [`TlsError`] names the file and what to do; [`TlsError::Unusable`] if no certificate is left.
     pub fn from_pem_file(file: &Path) -> Result<Self, TlsError> {
+        Self::from_pem_files([file])
+    }
+
+    /// The same for several bundles, of which each must have something to trust.
+    ///
+    /// # Errors
+    /// As [`from_pem_file`](Self::from_pem_file).
+    pub fn from_pem_files<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<Self, TlsError> {
         let mut store = RootCertStore::empty();
-        let mut refused = None;
-        for certificate in files::read_certificates(file)? {
-            if let Err(e) = store.add(certificate) {
-                refused = Some(e);
-            }
+        for file in files {
+            add(&mut store, file)?;
         }
-        match refused {
-            Some(source) if store.is_empty() => {
-                Err(TlsError::Unusable { file: file.to_owned(), source })
-            }
-            _ => Self::from_store(store),
-        }
+        Self::from_store(store)
     }
 
     fn from_store(store: RootCertStore) -> Result<Self, TlsError> {
@@ -94,5 +94,20 @@ impl fmt::Debug for TrustRoots {
 impl fmt::Debug for VerifiedPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VerifiedPeer")
+    }
+}
+
+fn add(store: &mut RootCertStore, file: &Path) -> Result<(), TlsError> {
+    let (before, mut refused) = (store.len(), None);
+    for certificate in files::read_certificates(file)? {
+        if let Err(e) = store.add(certificate) {
+            refused = Some(e);
+        }
+    }
+    match refused {
+        Some(source) if store.len() == before => {
+            Err(TlsError::Unusable { file: file.to_owned(), source })
+        }
+        _ => Ok(()),
     }
 }

@@ -21,6 +21,9 @@ pub struct NotificationMetadata {
     /// Whether a deletion reaches the copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ccd: Option<bool>,
+    /// The sender's signature of the key; it stays with the sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_signature: Option<String>,
     /// See [`Metadata::shared_key_enc`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_key_enc: Option<String>,
@@ -52,6 +55,7 @@ impl NotificationMetadata {
             ttb: key.ttb,
             ttr: key.ttr,
             ccd: key.ccd,
+            data_signature: None,
             shared_key_enc: key.shared_key_enc.clone(),
             pub_key_cs: key.pub_key_cs.clone(),
             enc_key_name: key.enc_key_name.clone(),
@@ -76,6 +80,7 @@ impl NotificationMetadata {
             ttb: patch.ttb,
             ttr: patch.ttr.filter(|_| keeps_copy),
             ccd: patch.ccd.filter(|_| keeps_copy),
+            data_signature: text(&patch.data_signature),
             shared_key_enc: text(&patch.shared_key_enc),
             pub_key_cs: text(&patch.pub_key_cs),
             enc_key_name: text(&patch.enc_key_name),

@@ -3,7 +3,7 @@
 use crate::key::KeyError;
 use crate::metadata::MetadataError;
 use crate::response::Fault;
-use crate::{ErrorCode, NameError};
+use crate::{EnrollmentId, ErrorCode, NameError};
 
 /// A command that is refused for what it says. Its text is for the client and fits one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,15 @@ pub enum VerbError {
     /// An atSign that cannot be one.
     #[error("{0}")]
     Name(NameError),
+    /// Somebody who has not proved to be the owner.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// An enrolment that nobody made.
+    #[error("enrollment_id: {0} is expired or invalid")]
+    NoEnrollment(String),
+    /// Something that an enrolment needs is missing, or cannot be.
+    #[error("{0}")]
+    Enrollment(String),
     /// JSON that is not JSON, or not the JSON that belongs there.
     #[error("invalid JSON in the command")]
     Json,
@@ -52,7 +61,9 @@ impl VerbError {
             Self::InvalidKey(_) => ErrorCode::InvalidKey,
             Self::NoSuchKey(_) => ErrorCode::KeyNotFound,
             Self::Arguments(_) => ErrorCode::IllegalArguments,
-            Self::Name(_) | Self::Json => ErrorCode::InternalException,
+            Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
+            Self::NoEnrollment(_) => ErrorCode::TooManyRequests,
+            Self::Name(_) | Self::Enrollment(_) | Self::Json => ErrorCode::InternalException,
         }
     }
 
@@ -81,6 +92,12 @@ impl VerbError {
         Self::InvalidKey(format!("You may not update keys of type KeyType.{kind}"))
     }
 
+    /// The id of an enrolment. What is echoed is bounded.
+    pub(super) fn enrollment_id(text: &str) -> Result<EnrollmentId, Self> {
+        let echo = || text.chars().take(64).collect();
+        EnrollmentId::parse(text).ok_or_else(|| Self::NoEnrollment(echo()))
+    }
+
     /// A key that is looked for and cannot exist. What is echoed is bounded.
     pub(super) fn no_such_key(text: &str) -> Self {
         Self::NoSuchKey(text.chars().take(256).collect())
@@ -89,7 +106,10 @@ impl VerbError {
 
 impl From<VerbError> for Fault {
     fn from(error: VerbError) -> Self {
-        Self { code: error.code(), message: error.message() }
+        match &error {
+            VerbError::NoEnrollment(id) => Self::no_enrollment(id),
+            _ => Self::new(error.code(), error.message()),
+        }
     }
 }
 

@@ -100,3 +100,14 @@ pub(super) fn at_sign(text: &str, hint: &'static str) -> Result<AtSign, VerbErro
     }
     AtSign::parse(text).map_err(VerbError::Name)
 }
+
+/// Lower-cases all of a regular expression but its escapes: `\S` must not become `\s`.
+pub(super) fn fold(regex: &str) -> String {
+    let mut is_escaped = false;
+    let fold = |c: char| {
+        let keep = is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        if keep { c } else { c.to_ascii_lowercase() }
+    };
+    regex.chars().map(fold).collect()
+}

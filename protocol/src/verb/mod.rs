@@ -3,38 +3,54 @@
 //! The parsers are written by hand and read each byte a bounded number of times. They take what the
 //! grammars take, and what the SDKs send beside it: parts in any order, any case, newer parts.
 
+mod batch;
+mod config;
 mod cram;
 mod delete;
+mod enroll;
 mod error;
 mod from;
 mod grammar;
 mod info;
+mod keys;
 mod llookup;
 mod lookup;
 mod monitor;
 mod noop;
 mod notify;
+mod notify_all;
 mod notify_id;
 mod notify_list;
+mod otp;
 mod pkam;
 mod plookup;
 mod scan;
 mod select;
+mod stats;
+mod sync_from;
 mod update;
 mod update_json;
 mod update_meta;
 
+pub use batch::{Batch, BatchCommand, response_json};
+pub use config::Config;
 pub use delete::Delete;
+pub use enroll::{Decision, DefaultKeys, Enroll, EnrollRequest};
 pub use error::VerbError;
 pub use from::From;
+pub use keys::{Keys, KeysPut, Visibility};
 pub use llookup::Llookup;
 pub use lookup::Lookup;
 pub use monitor::Monitor;
 pub use notify::{Message, MessageType, Notify, Operation, Priority, Strategy, Target};
+pub use notify_all::NotifyAll;
 pub use notify_list::NotifyList;
+pub use otp::Otp;
 pub use pkam::{HashingAlgo, Pkam, SigningAlgo};
 pub use plookup::Plookup;
 pub use scan::Scan;
+pub use stats::Stats;
+pub use sync_from::SyncFrom;
 pub use update::Update;
 pub use update_meta::UpdateMeta;
 
@@ -63,8 +79,18 @@ pub enum Verb {
     Scan,
     /// `delete:`
     Delete,
+    /// `stats`
+    Stats,
+    /// `config:`
+    Config,
+    /// `batch:`
+    Batch,
+    /// `sync:from:`
+    SyncFrom,
     /// `notify:`
     Notify,
+    /// `notify:all:`
+    NotifyAll,
     /// `notify:status:`
     NotifyStatus,
     /// `notify:list`
@@ -79,6 +105,12 @@ pub enum Verb {
     Info,
     /// `noop:`
     Noop,
+    /// `enroll:`
+    Enroll,
+    /// `otp:`
+    Otp,
+    /// `keys:`
+    Keys,
 }
 
 /// A command whose syntax is right.
@@ -109,8 +141,18 @@ pub enum Command {
     Scan(Scan),
     /// Deletes a key.
     Delete(Delete),
+    /// What the server tells about itself.
+    Stats(Stats),
+    /// Who may not connect, and settings.
+    Config(Config),
+    /// Several commands.
+    Batch(Batch),
+    /// Reads the commit log.
+    SyncFrom(SyncFrom),
     /// Sends a notification, or delivers one from another server.
     Notify(Box<Notify>),
+    /// Sends a notification to several.
+    NotifyAll(Box<NotifyAll>),
     /// How far a notification has come.
     NotifyStatus {
         /// Which.
@@ -140,6 +182,12 @@ pub enum Command {
         /// How long, at most [`crate::limits::NOOP_MILLIS_MAX`].
         millis: u64,
     },
+    /// Asks for rights, or decides who has them.
+    Enroll(Enroll),
+    /// Makes passcodes.
+    Otp(Otp),
+    /// Keeps key material.
+    Keys(Keys),
 }
 
 /// What a lookup asks for.
@@ -171,10 +219,17 @@ impl Verb {
             | Self::Llookup
             | Self::Plookup
             | Self::Delete
+            | Self::Stats
+            | Self::Config
+            | Self::Batch
+            | Self::SyncFrom
+            | Self::NotifyAll
             | Self::NotifyStatus
             | Self::NotifyFetch
             | Self::NotifyRemove
-            | Self::Monitor => true,
+            | Self::Monitor
+            | Self::Otp
+            | Self::Keys => true,
             Self::From
             | Self::Cram
             | Self::Pkam
@@ -184,7 +239,8 @@ impl Verb {
             | Self::Notify
             | Self::NotifyList
             | Self::Info
-            | Self::Noop => false,
+            | Self::Noop
+            | Self::Enroll => false,
         }
     }
 }
@@ -213,7 +269,12 @@ impl Command {
             Verb::Lookup => Lookup::parse(args).map(Self::Lookup),
             Verb::Scan => Scan::parse(line).map(Self::Scan),
             Verb::Delete => Delete::parse(args).map(Self::Delete),
+            Verb::Stats => Stats::parse(line).map(Self::Stats),
+            Verb::Config => Config::parse(args).map(Self::Config),
+            Verb::Batch => Batch::parse(args).map(Self::Batch),
+            Verb::SyncFrom => SyncFrom::parse(args).map(Self::SyncFrom),
             Verb::Notify => Notify::parse(args).map(|notify| Self::Notify(Box::new(notify))),
+            Verb::NotifyAll => NotifyAll::parse(args).map(|all| Self::NotifyAll(Box::new(all))),
             Verb::NotifyStatus => notify_id::status(args).map(|id| Self::NotifyStatus { id }),
             Verb::NotifyList => NotifyList::parse(args).map(Self::NotifyList),
             Verb::NotifyFetch => notify_id::fetch(args).map(|id| Self::NotifyFetch { id }),
@@ -221,6 +282,9 @@ impl Command {
             Verb::Monitor => Monitor::parse(line).map(Self::Monitor),
             Verb::Info => Ok(Self::Info { brief: info::is_brief(args) }),
             Verb::Noop => noop::parse(args).map(|millis| Self::Noop { millis }),
+            Verb::Enroll => Enroll::parse(args).map(Self::Enroll),
+            Verb::Otp => Otp::parse(args).map(Self::Otp),
+            Verb::Keys => Keys::parse(args).map(Self::Keys),
         }
     }
 }

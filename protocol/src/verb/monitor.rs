@@ -1,6 +1,6 @@
 //! `monitor[:strict][:selfNotifications][:multiplexed][:<since>][ regex]` (protocol notes 5.16).
 
-use super::VerbError;
+use super::{VerbError, grammar};
 use crate::Timestamp;
 use crate::limits::REGEX_BYTES_MAX;
 
@@ -17,8 +17,7 @@ pub struct Monitor {
     pub multiplexed: bool,
     /// First what has come since.
     pub since: Option<Timestamp>,
-    /// Matched somewhere in the key, or in the sender's name without `@`. As it was written: case
-    /// is not folded, since that would turn `\S` into `\s`; both texts are lower case.
+    /// Matched somewhere in the key, or in the sender's name without `@`. Both are lower case.
     pub regex: Option<String>,
 }
 
@@ -30,7 +29,10 @@ impl Monitor {
         if regex.len() > REGEX_BYTES_MAX {
             return Err(syntax);
         }
-        let regex = (!regex.is_empty()).then(|| regex.to_owned());
+        // A command without a colon counts as lower case (protocol notes 2.2, 5.16).
+        let is_folded = !command.contains(':');
+        let fold = |regex| if is_folded { grammar::fold(regex) } else { regex.to_owned() };
+        let regex = (!regex.is_empty()).then(|| fold(regex));
         let mut monitor = Self { regex, ..Self::default() };
         for word in command.split(':').skip(1) {
             match word.to_ascii_lowercase().as_str() {

@@ -1,6 +1,7 @@
 //! `pkam:[signingAlgo:…:][hashingAlgo:…:][enrollmentId:…:]<signature>` (protocol notes 4.3).
 
 use super::{VerbError, grammar};
+use crate::EnrollmentId;
 
 const HINT: &str = "e.g. pkam:<signature of the challenge>";
 
@@ -15,7 +16,7 @@ pub struct Pkam {
     /// What is signed is this hash of it.
     pub hashing_algo: HashingAlgo,
     /// Which enrolment's key signs, if not the owner's.
-    pub enrollment_id: Option<String>,
+    pub enrollment_id: Option<EnrollmentId>,
     /// The signature in base64.
     pub signature: String,
 }
@@ -48,7 +49,9 @@ impl Pkam {
         let (hashing_algo, rest) = algo(rest, "hashingAlgo", hashing_algo);
         let (enrollment_id, signature) = match grammar::strip_word(rest, "enrollmentId") {
             Some(enrolled) => match enrolled.rsplit_once(':') {
-                Some((id, signature)) if !id.is_empty() => (Some(id.to_owned()), signature),
+                Some((id, signature)) if !id.is_empty() => {
+                    (Some(VerbError::enrollment_id(id)?), signature)
+                }
                 _ => (None, rest),
             },
             None => (None, rest),

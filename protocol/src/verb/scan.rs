@@ -48,18 +48,8 @@ fn parse_regex(line: &str, regex: &str) -> Result<Option<String>, VerbError> {
     }
     // A command without a colon counts as lower case (protocol notes 2.2); keys are.
     let is_folded = !line.contains(':');
-    Ok((!regex.is_empty()).then(|| if is_folded { fold(regex) } else { regex.to_owned() }))
-}
-
-/// Lower-cases all but escapes: `\S` must not become `\s`.
-fn fold(regex: &str) -> String {
-    let mut is_escaped = false;
-    let fold = |c: char| {
-        let keep = is_escaped;
-        is_escaped = c == '\\' && !is_escaped;
-        if keep { c } else { c.to_ascii_lowercase() }
-    };
-    regex.chars().map(fold).collect()
+    let fold = |regex| if is_folded { grammar::fold(regex) } else { regex.to_owned() };
+    Ok((!regex.is_empty()).then(|| fold(regex)))
 }
 
 fn is_number(text: &str) -> bool {

@@ -24,6 +24,8 @@ fn without_arguments(line: &str) -> Option<Verb> {
         Some(Verb::Pol)
     } else if line.eq_ignore_ascii_case("info") {
         Some(Verb::Info)
+    } else if line.eq_ignore_ascii_case("stats") {
+        Some(Verb::Stats)
     } else {
         None
     }
@@ -40,9 +42,16 @@ fn with_arguments(head: &str, args: &str) -> Option<Verb> {
         "plookup" => Some(Verb::Plookup),
         "lookup" => Some(Verb::Lookup),
         "delete" => Some(Verb::Delete),
+        "stats" => Some(Verb::Stats),
+        "config" => Some(Verb::Config),
+        "batch" => Some(Verb::Batch),
+        "sync" if is_part(args, "from") => Some(Verb::SyncFrom),
         "notify" => notify(args),
         "info" if args.eq_ignore_ascii_case("brief") => Some(Verb::Info),
         "noop" => Some(Verb::Noop),
+        "enroll" => Some(Verb::Enroll),
+        "otp" => Some(Verb::Otp),
+        "keys" => Some(Verb::Keys),
         _ => None,
     }
 }
@@ -54,13 +63,18 @@ fn notify(args: &str) -> Option<Verb> {
         "status" => Some(Verb::NotifyStatus),
         "fetch" => Some(Verb::NotifyFetch),
         "remove" => Some(Verb::NotifyRemove),
-        "all" => None,
+        "all" => Some(Verb::NotifyAll),
         _ => Some(Verb::Notify),
     }
 }
 
 fn starts_with_part(args: &str, part: &str) -> bool {
     args.split_once(':').is_some_and(|(first, _)| first.eq_ignore_ascii_case(part))
+}
+
+/// Whether the arguments are this word, or begin with it and a colon.
+fn is_part(args: &str, part: &str) -> bool {
+    args.eq_ignore_ascii_case(part) || starts_with_part(args, part)
 }
 
 /// The first letters without blanks and in lower case; no verb has more than these.

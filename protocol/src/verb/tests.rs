@@ -58,6 +58,9 @@ fn the_first_word_chooses_the_verb() {
         ("scan @bob:x", Some(Verb::Scan)),
         ("scanner", None),
         ("delete:x@alice", Some(Verb::Delete)),
+        ("sync:from:-1:limit:5", Some(Verb::SyncFrom)),
+        ("Sync:From", Some(Verb::SyncFrom)),
+        ("sync:5", None),
         ("deete:x@alice", None),
         ("notify:@bob:x@alice", Some(Verb::Notify)),
         ("notify:list", Some(Verb::NotifyList)),
@@ -66,7 +69,7 @@ fn the_first_word_chooses_the_verb() {
         ("notify:status:1", Some(Verb::NotifyStatus)),
         ("notify:fetch:1", Some(Verb::NotifyFetch)),
         ("notify:remove:1", Some(Verb::NotifyRemove)),
-        ("notify:all:@bob:x", None),
+        ("notify:all:@bob:x", Some(Verb::NotifyAll)),
         ("monitor", Some(Verb::Monitor)),
         ("Monitor:0 .*", Some(Verb::Monitor)),
         ("monitor @bob:x", Some(Verb::Monitor)),
@@ -75,8 +78,17 @@ fn the_first_word_chooses_the_verb() {
         ("info:long", None),
         ("noop:0", Some(Verb::Noop)),
         ("noop", None),
+        ("config:block:show", Some(Verb::Config)),
+        ("batch:[]", Some(Verb::Batch)),
+        ("stats", Some(Verb::Stats)),
+        ("Stats:3", Some(Verb::Stats)),
+        ("stats 3", None),
+        ("enroll:list", Some(Verb::Enroll)),
+        ("Enroll:request:{}", Some(Verb::Enroll)),
+        ("otp:get", Some(Verb::Otp)),
+        ("keys:get:self", Some(Verb::Keys)),
+        ("enroll", None),
         ("sync:5", None),
-        ("stats", None),
         ("", None),
         ("@exit", None),
         (":", None),
@@ -94,10 +106,17 @@ fn only_some_verbs_are_the_owners_alone() {
         Verb::Llookup,
         Verb::Plookup,
         Verb::Delete,
+        Verb::Stats,
+        Verb::Config,
+        Verb::Batch,
+        Verb::NotifyAll,
+        Verb::SyncFrom,
         Verb::NotifyStatus,
         Verb::NotifyFetch,
         Verb::NotifyRemove,
         Verb::Monitor,
+        Verb::Otp,
+        Verb::Keys,
     ] {
         assert!(verb.needs_owner(), "{verb:?}");
     }
@@ -112,6 +131,7 @@ fn only_some_verbs_are_the_owners_alone() {
         Verb::NotifyList,
         Verb::Info,
         Verb::Noop,
+        Verb::Enroll,
     ] {
         assert!(!verb.needs_owner(), "{verb:?}");
     }
@@ -170,14 +190,18 @@ fn a_signature_may_name_its_algorithms_and_its_enrolment() {
                 ..plain("s")
             },
         ),
-        ("pkam:enrollmentId:17:s", Pkam { enrollment_id: Some("17".into()), ..plain("s") }),
-        ("pkam:enrollmentId:1:7:s", Pkam { enrollment_id: Some("1:7".into()), ..plain("s") }),
+        (
+            "pkam:enrollmentId:17:s",
+            Pkam { enrollment_id: crate::EnrollmentId::parse("17"), ..plain("s") },
+        ),
         ("pkam:signingAlgo:rsa2047:s", plain("signingAlgo:rsa2047:s")),
         ("pkam:enrollmentId:17", plain("enrollmentId:17")),
     ] {
         assert_eq!(parsed!(line, Pkam), pkam, "{line}");
     }
     assert_eq!(parse("cram:ab01"), Ok(Command::Cram { digest: "ab01".into() }));
+    let unknown = parse("pkam:enrollmentId:1:7:s").unwrap_err();
+    assert_eq!(unknown, VerbError::NoEnrollment("1:7".into()));
     for line in ["pkam:", "cram:", "pkam:enrollmentId:17:"] {
         assert_eq!(code(line), Some(ErrorCode::InvalidSyntax), "{line}");
     }
@@ -431,13 +455,14 @@ fn delete_names_one_key_and_knows_the_secret() {
 }
 
 #[test]
-fn monitor_leaves_its_regular_expression_as_it_is() {
+fn monitor_folds_its_regular_expression_where_the_command_counts_as_lower_case() {
     // Checklist 185 to 188.
     let since = |millis| Some(Timestamp(millis));
     let regex = |text: &str| Some(text.to_owned());
     for (line, expected) in [
         ("monitor", Monitor::default()),
-        ("monitor .Wavi", Monitor { regex: regex(".Wavi"), ..Monitor::default() }),
+        ("monitor .Wavi\\S", Monitor { regex: regex(".wavi\\S"), ..Monitor::default() }),
+        ("monitor:0 .W", Monitor { since: since(0), regex: regex(".W"), ..Monitor::default() }),
         ("monitor @bob:x \\S", Monitor { regex: regex("@bob:x \\S"), ..Monitor::default() }),
         ("monitor:0 .*", Monitor { since: since(0), regex: regex(".*"), ..Monitor::default() }),
         (

@@ -3,14 +3,14 @@
 use ring::digest::{SHA512, digest};
 use subtle::ConstantTimeEq;
 
-use super::OwnerProven;
+use super::{Means, OwnerProven};
 
 /// Checks the digest over secret and challenge. The comparison takes the same time wherever the
 /// two differ.
 pub(crate) fn verify_cram(secret: &str, challenge: &str, sent: &str) -> Option<OwnerProven> {
     let expected = digest(&SHA512, [secret, challenge].concat().as_bytes());
     let sent = hex::decode(sent.trim()).ok()?;
-    bool::from(expected.as_ref().ct_eq(&sent)).then_some(OwnerProven(()))
+    bool::from(expected.as_ref().ct_eq(&sent)).then_some(OwnerProven(Means::Secret))
 }
 
 #[cfg(test)]

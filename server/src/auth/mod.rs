@@ -18,13 +18,32 @@ use protocol::AtSign;
 
 /// The owner has proved herself. Only the checks of this module make one.
 #[derive(Debug)]
-pub(crate) struct OwnerProven(());
+pub(crate) struct OwnerProven(Means);
+
+/// With what the owner has proved herself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Secret,
+    Key,
+}
+
+impl OwnerProven {
+    /// Whether it was with the activation secret.
+    pub(crate) fn by_secret(&self) -> bool {
+        self.0 == Means::Secret
+    }
+}
 
 /// Another identity's server has proved itself. Only the checks of this module make one.
 #[derive(Debug)]
 pub(crate) struct PeerProven(AtSign);
 
 impl PeerProven {
+    /// Who it is.
+    pub(crate) fn name(&self) -> &AtSign {
+        &self.0
+    }
+
     /// Who it is.
     pub(crate) fn into_name(self) -> AtSign {
         self.0

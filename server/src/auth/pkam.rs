@@ -6,7 +6,7 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 
-use super::{OwnerProven, decode_base64, rsa_proof};
+use super::{Means, OwnerProven, decode_base64, rsa_proof};
 
 /// Why a signature proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ pub(crate) fn verify_pkam(
         }
         (SigningAlgo::EccSecp256r1, _) => is_ecc_signed(key, message, &signature),
     };
-    if is_good { Ok(OwnerProven(())) } else { Err(PkamError::Wrong) }
+    if is_good { Ok(OwnerProven(Means::Key)) } else { Err(PkamError::Wrong) }
 }
 
 /// The key is the uncompressed point in hexadecimal; the signature is the text of `r` and `s` in

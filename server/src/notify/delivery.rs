@@ -2,17 +2,23 @@
 //!
 //! One task for each receiver, only while something waits for it: so one receiver that is down
 //! holds up no other, and each gets what is for it in order.
+//!
+//! After a try that failed, the next comes when the notification has waited twice as long, within
+//! limits. That needs no memory of earlier tries, so it is the same after a restart and after a
+//! sleep: while all tasks of a server pause, nothing holds it, and it may be shut until the next try
+//! is due.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::AtSign;
 use protocol::notification::{Notification, Status};
+use protocol::{AtSign, Timestamp};
+use tokio::time::Instant;
 
 use super::kept;
 use super::outbox::Waiting;
 use crate::draft::Draft;
-use crate::limits::{PEER_NOTIFY_DEADLINE, UNKNOWN_TRIES_MAX};
+use crate::limits::{Limits, PEER_NOTIFY_DEADLINE, UNKNOWN_TRIES_MAX};
 use crate::outbound::{Access, PeerError};
 use crate::refusal::Refusal;
 use crate::server::Server;
@@ -20,73 +26,106 @@ use crate::server::Server;
 /// What a receiver's server answers when it has a notification.
 const TAKEN: &str = "success";
 
+/// How a try ended.
+enum Tried {
+    /// There is nothing more to do for it.
+    Done,
+    /// It is to be tried again after this.
+    Again(Duration),
+}
+
 /// Delivers what waits for a receiver until nothing does, or the server ends.
-pub(crate) async fn run(server: Arc<Server>, receiver: AtSign) {
-    let limits = &server.world().limits;
-    let mut pause = limits.retry_pause_first;
-    let mut tries = 0;
+pub(crate) async fn run(mut server: Arc<Server>, receiver: AtSign) {
     while let Some(waiting) = server.ledger().queues(|queues| queues.first(&receiver)) {
-        tries += 1;
-        let is_done = match deliver(&server, &waiting, tries).await {
-            Ok(is_done) => is_done,
+        let pause = match deliver(&server, &waiting).await {
+            Ok(Tried::Done) => continue,
+            Ok(Tried::Again(pause)) => pause,
             // What waits is tried again after the next start.
             Err(_) if server.is_stopped() => break,
-            Err(_) => false,
+            Err(_) => server.world().limits.retry_pause_first,
         };
-        if is_done {
-            (pause, tries) = (limits.retry_pause_first, 0);
-        } else if !wait(&server, pause).await {
-            break;
-        } else {
-            pause = (pause * 2).min(limits.retry_pause_max);
-        }
+        server = match pause_without(server, &receiver, pause).await {
+            Some(server) => server,
+            None => return,
+        };
     }
     server.rest();
 }
 
-/// Pauses; false if the server ends meanwhile.
-async fn wait(server: &Server, pause: Duration) -> bool {
+/// Pauses, and holds no server meanwhile; none if it has ended.
+async fn pause_without(
+    server: Arc<Server>,
+    receiver: &AtSign,
+    pause: Duration,
+) -> Option<Arc<Server>> {
+    let next_try = Instant::now() + pause;
+    server.ledger().queues(|queues| queues.pause(receiver, next_try));
+    let (ending, asleep) = (server.tasks().clone(), Arc::downgrade(&server));
+    drop(server);
     tokio::select! {
-        () = tokio::time::sleep(pause) => true,
-        () = server.ending() => false,
+        biased;
+        () = ending.draining() => return None,
+        () = tokio::time::sleep_until(next_try) => {}
     }
+    let server = asleep.upgrade()?;
+    server.ledger().queues(|queues| queues.resume(receiver));
+    Some(server)
 }
 
-/// One try. True: there is nothing more to do for it.
-async fn deliver(server: &Arc<Server>, waiting: &Waiting, tries: u32) -> Result<bool, Refusal> {
+/// One try.
+async fn deliver(server: &Arc<Server>, waiting: &Waiting) -> Result<Tried, Refusal> {
     // Over: its state says so without us.
     if waiting.expires_at < server.now() {
         settle(server, waiting, None).await?;
-        return Ok(true);
+        return Ok(Tried::Done);
     }
     let Some(notification) = server.ledger().read(|view| kept::sent(view, &waiting.id)).await?
     else {
         settle(server, waiting, None).await?;
-        return Ok(true);
+        return Ok(Tried::Done);
     };
     let outcome = tokio::select! {
+        biased;
+        () = server.ending() => return Ok(Tried::Again(Duration::ZERO)),
         outcome = hand_over(server, &notification) => outcome,
-        () = server.ending() => return Ok(false),
     };
-    let error = match outcome {
+    match outcome {
         Ok(()) => {
-            let delivered = changed(notification, Status::Delivered, tries);
+            let delivered = Notification { status: Status::Delivered, ..notification };
             settle(server, waiting, Some(delivered)).await?;
-            return Ok(true);
+            Ok(Tried::Done)
         }
-        Err(error) => error,
-    };
-    let (why, receiver) = (error.label(), &waiting.to);
+        Err(error) => failed(server, waiting, notification, &error).await,
+    }
+}
+
+/// Writes down that a try has failed, and gives up where there is no hope.
+async fn failed(
+    server: &Server,
+    waiting: &Waiting,
+    notification: Notification,
+    error: &PeerError,
+) -> Result<Tried, Refusal> {
+    let (why, receiver, tries) = (error.label(), &waiting.to, notification.retry_count);
     tracing::debug!(why, %receiver, tries, "a notification is not delivered");
+    let pause = pause_after(&server.world().limits, notification.at, server.now());
     let is_hopeless = matches!(error, PeerError::Unknown(_)) && tries >= UNKNOWN_TRIES_MAX;
     if is_hopeless {
-        let errored = changed(notification, Status::Errored, tries);
+        let errored = Notification { status: Status::Errored, ..notification };
         settle(server, waiting, Some(errored)).await?;
-    } else if notification.status == Status::Queued {
-        let errored = changed(notification, Status::Errored, tries);
-        server.write(|draft| rewrite(draft, &errored)).await?;
+        return Ok(Tried::Done);
     }
-    Ok(is_hopeless)
+    let retry_count = tries.saturating_add(1);
+    let errored = Notification { status: Status::Errored, retry_count, ..notification };
+    server.write(|draft| rewrite(draft, &errored)).await?;
+    Ok(Tried::Again(pause))
+}
+
+/// As long as it has waited, within limits; a clock that jumps harms nothing.
+fn pause_after(limits: &Limits, queued: Timestamp, now: Timestamp) -> Duration {
+    let waited = u64::try_from(now.0.saturating_sub(queued.0)).unwrap_or(0);
+    let most = limits.retry_pause_max.max(limits.retry_pause_first);
+    Duration::from_millis(waited).clamp(limits.retry_pause_first, most)
 }
 
 async fn hand_over(server: &Arc<Server>, notification: &Notification) -> Result<(), PeerError> {
@@ -104,10 +143,6 @@ async fn hand_over(server: &Arc<Server>, notification: &Notification) -> Result<
             Err(error)
         }
     }
-}
-
-fn changed(notification: Notification, status: Status, tries: u32) -> Notification {
-    Notification { status, retry_count: tries, ..notification }
 }
 
 /// Takes it out of the queue, and writes how it ended.
@@ -130,4 +165,23 @@ fn rewrite(draft: &mut Draft<'_>, notification: &Notification) -> Result<(), Ref
         kept::put_sent(draft, notification)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_within_limits_whatever_the_clock_does() {
+        let limits = Limits::default();
+        let pause = |waited: i64| pause_after(&limits, Timestamp(0), Timestamp(waited)).as_secs();
+        let mut waited = 0;
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            pauses.push(pause(waited));
+            waited += i64::try_from(pause(waited)).unwrap_or(i64::MAX) * 1000;
+        }
+        assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 32, 64, 120]);
+        assert_eq!((pause(i64::MIN), pause(i64::MAX)), (1, 120));
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) fn receive(
     notify.check_delivery(peer, draft.identity)?;
     notify.ttln = notify.ttln.map(|ttln| ttln.min(NOTIFICATION_LIFE_MILLIS_MAX));
     let notification = arrived(draft, limits, peer, &notify)?;
-    if kept::has_come(&mut draft.view, &notification)? {
+    if kept::has_come(&mut draft.view, &notification.id, peer)? {
         return Ok(None);
     }
     if let Some(key) = notify.key(peer).map_err(too_long)? {

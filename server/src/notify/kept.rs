@@ -3,14 +3,14 @@
 //! What the owner sent is found by its id; what came, by its id and its sender, so that no sender
 //! can take another's id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use protocol::notification::Notification;
+use protocol::notification::{Kind, Notification};
 use protocol::{AtSign, Timestamp};
 
 use super::monitor::Backlog;
 use crate::draft::Draft;
-use crate::limits::{Limits, SWEEP_BATCH_MAX};
+use crate::limits::{LISTED_BYTES_MAX, Limits, SWEEP_BATCH_MAX};
 use crate::records::{Span, Table, Unreadable, decode_with_value, encode_with_value};
 use crate::refusal::Refusal;
 use crate::view::View;
@@ -26,18 +26,30 @@ pub(crate) fn sent(view: &mut View<'_>, id: &str) -> Result<Option<Notification>
     }
 }
 
-/// What is kept under this id: what the owner sent, or else what came.
+/// What is kept under this id: what the owner sent, or else what came first. Who sends under
+/// another's id later does not hide it.
 pub(crate) fn find(view: &mut View<'_>, id: &str) -> Result<Option<Notification>, Refusal> {
     if let Some(notification) = sent(view, id)? {
         return Ok(Some(notification));
     }
-    let received = view.each(&received_from_anybody(id), |_, bytes| Ok(decode(bytes)?))?;
-    Ok(received.into_iter().next())
+    let received = received_as(view, id)?;
+    Ok(received.into_iter().min_by_key(|notification| notification.at))
+}
+
+/// All that is kept under this id.
+pub(crate) fn every(view: &mut View<'_>, id: &str) -> Result<Vec<Notification>, Refusal> {
+    let mut every = received_as(view, id)?;
+    every.extend(sent(view, id)?);
+    Ok(every)
+}
+
+fn received_as(view: &mut View<'_>, id: &str) -> Result<Vec<Notification>, Refusal> {
+    view.each(&received_from_anybody(id), |_, bytes| Ok(decode(bytes)?))
 }
 
 /// Whether this very notification has come before.
-pub(crate) fn has_come(view: &mut View<'_>, notification: &Notification) -> Result<bool, Refusal> {
-    let key = Table::Received.key(&received_name(&notification.id, &notification.from));
+pub(crate) fn has_come(view: &mut View<'_>, id: &str, from: &AtSign) -> Result<bool, Refusal> {
+    let key = Table::Received.key(&received_name(id, from));
     // Its span says so, and is shorter.
     Ok(view.span(&key)?.is_some())
 }
@@ -74,9 +86,9 @@ pub(crate) fn backlog(
     Ok(wanted)
 }
 
-/// All that came, the oldest first.
+/// All that came from people, the oldest first.
 pub(crate) fn received(view: &mut View<'_>) -> Result<Vec<Notification>, Refusal> {
-    all(view, Table::Received, |_| true)
+    all(view, Table::Received, |notification| notification.kind != Kind::OwnServer)
 }
 
 /// All that the owner sent to `peer`, the oldest first.
@@ -84,18 +96,59 @@ pub(crate) fn sent_to(view: &mut View<'_>, peer: &AtSign) -> Result<Vec<Notifica
     all(view, Table::Sent, |notification| notification.to == *peer)
 }
 
+/// Goes through all that is kept.
+pub(crate) fn visit(
+    view: &mut View<'_>,
+    mut visit: impl FnMut(&Notification),
+) -> Result<(), Refusal> {
+    for table in [Table::Sent, Table::Received] {
+        view.each(&table.key(b""), |_, bytes| {
+            visit(&decode(bytes)?);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 fn all(
     view: &mut View<'_>,
     table: Table,
     is_wanted: impl Fn(&Notification) -> bool,
 ) -> Result<Vec<Notification>, Refusal> {
-    let all = view.each(&table.key(b""), |_, bytes| {
+    let mut newest = Newest::default();
+    view.each(&table.key(b""), |_, bytes| {
         let notification = decode(bytes)?;
-        Ok(is_wanted(&notification).then_some(notification))
+        if is_wanted(&notification) {
+            newest.add(notification);
+        }
+        Ok(())
     })?;
-    let mut wanted: Vec<_> = all.into_iter().flatten().collect();
-    wanted.sort_by_key(|notification| notification.at);
-    Ok(wanted)
+    Ok(newest.by_time.into_values().collect())
+}
+
+/// The newest notifications whose values fit into [`LISTED_BYTES_MAX`], the oldest first.
+#[derive(Default)]
+struct Newest {
+    by_time: BTreeMap<(Timestamp, usize), Notification>,
+    seen: usize,
+    bytes: usize,
+}
+
+impl Newest {
+    fn add(&mut self, notification: Notification) {
+        self.bytes += bytes_of(&notification);
+        self.seen += 1;
+        self.by_time.insert((notification.at, self.seen), notification);
+        while self.bytes > LISTED_BYTES_MAX
+            && let Some((_, oldest)) = self.by_time.pop_first()
+        {
+            self.bytes -= bytes_of(&oldest);
+        }
+    }
+}
+
+fn bytes_of(notification: &Notification) -> usize {
+    notification.value.as_ref().map_or(0, String::len)
 }
 
 /// Keeps what the owner sent, as it is now.

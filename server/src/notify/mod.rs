@@ -10,3 +10,4 @@ pub(crate) mod inbox;
 pub(crate) mod kept;
 pub(crate) mod monitor;
 pub(crate) mod outbox;
+pub(crate) mod reminder;

@@ -1,20 +1,23 @@
 //! Connections that are told of notifications as they come.
 //!
 //! Each has a short queue of its own. A monitor that does not read in time is dropped, and delays
-//! nobody; it asks again for what it missed. Statistics are not queued at all: a monitor that is
+//! nobody; it asks again for what it missed. What is large is counted while it waits; where there is no
+//! memory for it, those are dropped who have not read what came before. Statistics are not queued at all: a monitor that is
 //! behind learns the latest.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::notification::{Notification, stats_line};
+use protocol::notification::{Kind, Notification, stats_line};
 use protocol::verb::Operation;
-use protocol::{AtSign, Timestamp};
+use protocol::{AtSign, EnrollmentId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::limits::{Limits, REPLAYED_MAX};
+use crate::limits::{Limits, REPLAYED_MAX, UNCOUNTED_BYTES_MAX};
+use crate::memory::{Memory, Reserved};
+use crate::rights::Rights;
 use crate::verb::Pattern;
 
 /// How far the store has come.
@@ -31,19 +34,45 @@ pub(crate) struct Monitors {
 }
 
 struct Listener {
-    pattern: Pattern,
-    queue: mpsc::Sender<Arc<Notification>>,
+    audience: Audience,
+    queue: mpsc::Sender<Arc<Told>>,
+}
+
+/// A notification on its way to monitors, with the memory that it takes until all have it.
+pub(crate) struct Told {
+    pub(crate) notification: Notification,
+    _reserved: Option<Reserved>,
+}
+
+/// Of what a monitor is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Audience {
+    pub(crate) pattern: Pattern,
+    pub(crate) rights: Rights,
+    /// Also of what the server itself tells its owner.
+    pub(crate) self_notifications: bool,
+}
+
+impl Audience {
+    /// Whether it is told of this one.
+    pub(crate) fn hears(&self, notification: &Notification) -> bool {
+        (notification.kind != Kind::OwnServer || self.self_notifications)
+            && self.pattern.is_notification(&notification.subject, &notification.from)
+            && self.rights.sees_notification(notification)
+    }
 }
 
 /// A monitor's end.
 pub(crate) struct Subscription {
-    queue: mpsc::Receiver<Arc<Notification>>,
+    queue: mpsc::Receiver<Arc<Told>>,
     progress: watch::Receiver<Progress>,
     /// None where statistics do not match what a strict monitor asked for.
     next_stats: Option<Instant>,
     interval: Duration,
     /// What it was told of already because it asked for what came before.
     replayed: HashSet<(String, AtSign)>,
+    /// On which it stands: who proves to be another afterwards has no monitor any more.
+    enrolment: Option<EnrollmentId>,
 }
 
 /// A stored notification that a monitor asked for.
@@ -56,7 +85,7 @@ pub(crate) struct Backlog {
 
 /// What a monitor is told.
 pub(crate) enum Event {
-    Notification(Arc<Notification>),
+    Notification(Arc<Told>),
     /// It is time for statistics.
     Stats {
         commit: i64,
@@ -75,28 +104,37 @@ impl Monitors {
     /// Tells the new monitor of all that comes from now on.
     pub(crate) fn subscribe(
         &self,
-        pattern: Pattern,
+        audience: Audience,
         wants_stats: bool,
         limits: &Limits,
     ) -> Subscription {
         let (queue, receiver) = mpsc::channel(limits.monitor_queue_max.max(1));
-        self.listeners().push(Listener { pattern, queue });
+        let enrolment = audience.rights.enrolment().cloned();
+        self.listeners().push(Listener { audience, queue });
         let interval = limits.stats_interval;
         let next_stats = wants_stats.then(|| Instant::now() + interval);
         let progress = self.progress.subscribe();
         let replayed = HashSet::new();
-        Subscription { queue: receiver, progress, next_stats, interval, replayed }
+        Subscription { queue: receiver, progress, next_stats, interval, replayed, enrolment }
     }
 
     /// Tells every monitor that wants to know. Waits for none.
-    pub(crate) fn publish(&self, notification: Notification) {
-        let notification = Arc::new(notification);
-        self.listeners().retain(|listener| {
-            let Listener { pattern, queue } = listener;
-            if !pattern.is_notification(&notification.subject, &notification.from) {
+    pub(crate) fn publish(&self, notification: Notification, memory: &Arc<Memory>) {
+        let mut listeners = self.listeners();
+        if listeners.is_empty() {
+            return;
+        }
+        let bytes = notification.value.as_ref().map_or(0, String::len);
+        let reserved = if bytes > UNCOUNTED_BYTES_MAX { memory.reserve(bytes) } else { None };
+        let has_room = bytes <= UNCOUNTED_BYTES_MAX || reserved.is_some();
+        let told = Arc::new(Told { notification, _reserved: reserved });
+        listeners.retain(|listener| {
+            let Listener { audience, queue } = listener;
+            if !audience.hears(&told.notification) {
                 return !queue.is_closed();
             }
-            queue.try_send(Arc::clone(&notification)).is_ok()
+            let is_behind = queue.capacity() < queue.max_capacity();
+            (has_room || !is_behind) && queue.try_send(Arc::clone(&told)).is_ok()
         });
     }
 
@@ -121,13 +159,13 @@ impl Monitors {
 impl Subscription {
     /// The next thing to tell. May be dropped at any await and called again.
     pub(crate) async fn next(&mut self) -> Event {
-        let Self { queue, progress, next_stats, interval, replayed } = self;
+        let Self { queue, progress, next_stats, interval, replayed, .. } = self;
         loop {
             tokio::select! {
                 biased;
-                notification = queue.recv() => match notification {
-                    Some(notification) if !take(replayed, &notification) => {
-                        return Event::Notification(notification);
+                told = queue.recv() => match told {
+                    Some(told) if !take(replayed, &told.notification) => {
+                        return Event::Notification(told);
                     }
                     Some(_) => continue,
                     None => return Event::Dropped,
@@ -139,6 +177,11 @@ impl Subscription {
             *next_stats = Some(Instant::now() + *interval);
             return Event::Stats { commit, change };
         }
+    }
+
+    /// Whether it stands on this enrolment, or on none as well.
+    pub(crate) fn is_of(&self, enrolment: Option<&EnrollmentId>) -> bool {
+        self.enrolment.as_ref() == enrolment
     }
 
     /// Remembers what is told from the store, the newest last: it may be on its way as well. Only

@@ -6,6 +6,7 @@ use protocol::notification::Notification;
 use protocol::verb::Strategy;
 use protocol::{AtSign, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// A notification that waits for its receiver's server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     /// A task takes care of it.
     is_served: bool,
+    /// That task pauses until then, after a try that failed.
+    next_try: Option<Instant>,
 }
 
 impl Waiting {
@@ -108,6 +111,26 @@ impl Queues {
             .collect()
     }
 
+    /// A try for the receiver has failed; the next is at this time.
+    pub(crate) fn pause(&mut self, receiver: &AtSign, until: Instant) {
+        if let Some(queue) = self.receivers.get_mut(receiver) {
+            queue.next_try = Some(until);
+        }
+    }
+
+    /// The pause before the next try is over.
+    pub(crate) fn resume(&mut self, receiver: &AtSign) {
+        if let Some(queue) = self.receivers.get_mut(receiver) {
+            queue.next_try = None;
+        }
+    }
+
+    /// When the next of the pauses is over; none while something is tried, or nothing waits.
+    pub(crate) fn next_try(&self) -> Option<Instant> {
+        let tries = self.receivers.values().map(|queue| queue.next_try);
+        tries.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
     /// The first that waits for a receiver. If none does, nobody takes care of it any more.
     pub(crate) fn first(&mut self, receiver: &AtSign) -> Option<Waiting> {
         let first = self.receivers.get(receiver).and_then(|queue| queue.waiting.front().cloned());
@@ -121,6 +144,8 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
 
     fn waiting(serial: u64, to: &str, latest_of: Option<&str>) -> Waiting {
@@ -149,6 +174,21 @@ mod tests {
         assert_eq!((queues.first(&bob), queues.len()), (None, 0));
         queues.apply(vec![waiting(2, "@bob", None)], &[]);
         assert_eq!(queues.claim(), [bob]);
+    }
+
+    #[test]
+    fn the_next_try_is_the_earliest_and_none_while_one_is_under_way() {
+        let names = ["@bob", "@carol"].map(|name| AtSign::parse(name).unwrap());
+        let mut queues = Queues::default();
+        assert_eq!(queues.next_try(), None);
+        queues.apply(vec![waiting(0, "@bob", None), waiting(1, "@carol", None)], &[]);
+        let (early, late) = (Instant::now(), Instant::now() + Duration::from_secs(9));
+        queues.pause(&names[0], late);
+        assert_eq!(queues.next_try(), None, "carol is tried now");
+        queues.pause(&names[1], early);
+        assert_eq!(queues.next_try(), Some(early));
+        queues.resume(&names[1]);
+        assert_eq!(queues.next_try(), None);
     }
 
     #[test]

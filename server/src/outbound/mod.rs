@@ -127,7 +127,7 @@ impl Server {
     /// Step 7 and 8 of the other side: asks the server that is at the claimed identity's address
     /// whether it is the one that is calling.
     pub(crate) async fn call_back(
-        &self,
+        self: &Arc<Self>,
         peer: AtSign,
         session: &SessionId,
         secret: &str,
@@ -135,7 +135,11 @@ impl Server {
         let proof = Box::pin(self.fetch_proof(&peer, session));
         let proof = timeout(POL_CALLBACK_DEADLINE, proof).await;
         match proof {
-            Ok(Ok((signature, key))) => verify_peer(peer, &key, secret, &signature),
+            Ok(Ok((link, signature, key))) => {
+                let proven = verify_peer(peer, &key, secret, &signature)?;
+                self.refresh_in_background(link, proven.name().clone());
+                Some(proven)
+            }
             Ok(Err(error)) => {
                 let why = error.label();
                 tracing::debug!(why, %peer, "a caller's proof cannot be fetched");
@@ -149,13 +153,30 @@ impl Server {
         &self,
         peer: &AtSign,
         session: &SessionId,
-    ) -> Result<(String, String), PeerError> {
+    ) -> Result<(Link, String, String), PeerError> {
         let mut link = self.dial(peer).await?;
         let line = format!("lookup:{}{peer}\n", session.as_str());
         let signature = link.ask(line.as_bytes(), PEER_LOOKUP_DEADLINE).await?;
         let line = format!("lookup:{}{peer}\n", keys::SIGNING_PUBLIC);
         let key = link.ask(line.as_bytes(), PEER_LOOKUP_DEADLINE).await?;
-        Ok((signature, key))
+        Ok((link, signature, key))
+    }
+
+    /// The caller waits for our answer and has little patience, so its public key is asked for
+    /// afterwards.
+    fn refresh_in_background(self: &Arc<Self>, mut link: Link, peer: AtSign) {
+        let server = Arc::clone(self);
+        self.tasks().spawn(async move {
+            tokio::select! {
+                outcome = server.refresh_public_key(&mut link, &peer) => {
+                    if let Err(error) = outcome {
+                        let why = error.label();
+                        tracing::debug!(why, %peer, "a caller's public key is not refreshed");
+                    }
+                }
+                () = server.ending() => {}
+            }
+        });
     }
 
     /// What a peer's server has under a name.

@@ -42,6 +42,11 @@ impl Pool {
         Arc::clone(slot)
     }
 
+    /// How many connections are kept or in use.
+    pub(crate) fn len(&self) -> usize {
+        self.slots().len()
+    }
+
     /// Closes the connections to this peer.
     pub(crate) fn forget(&self, peer: &AtSign) {
         self.slots().retain(|(known, _), _| known != peer);

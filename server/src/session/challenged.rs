@@ -11,8 +11,10 @@ use super::greeted::Greeted;
 use super::owner::Owner;
 use super::peer::Peer;
 use super::{Caller, Session, Step, open};
+use crate::access_log::Login;
 use crate::auth::{OwnChallenge, OwnerProven, PeerChallenge};
 use crate::refusal::Refusal;
+use crate::rights::Rights;
 use crate::server::Server;
 use crate::verb::{cram, pkam};
 
@@ -51,7 +53,7 @@ impl Challenged {
             }
             (command, challenge) => {
                 self.challenge = challenge;
-                open::handle(server, command).await
+                open::handle(server, &mut self.caller, command).await
             }
         };
         (Session::Challenged(self), answer.map(Into::into))
@@ -71,9 +73,10 @@ pub(super) async fn answered(
         Some(Challenge::Peer(_)) | None => None,
     };
     match check(server, challenge, proof).await {
-        Ok(proven) => {
+        Ok((proven, rights)) => {
             server.prepare_signing();
-            (Session::Owner(Owner::new(caller, proven)), Ok(Answer::from("success").into()))
+            let owner = Owner::new(caller, proven, rights);
+            (Session::Owner(owner), Ok(Answer::from("success").into()))
         }
         Err(refusal) => (Session::Greeted(Greeted { caller }), Err(refusal)),
     }
@@ -83,16 +86,25 @@ async fn check(
     server: &Server,
     challenge: Option<OwnChallenge>,
     proof: Proof,
-) -> Result<OwnerProven, Refusal> {
-    let now = server.now();
+) -> Result<(OwnerProven, Rights), Refusal> {
+    let (owner, now) = (server.identity(), server.now());
     let text = challenge.and_then(|challenge| challenge.spend(now));
-    server
+    let login = match proof {
+        Proof::Cram(_) => Login::Cram,
+        Proof::Pkam(_) => Login::Pkam,
+    };
+    let proven = server
         .ledger()
         .read(|view| match proof {
-            Proof::Cram(digest) => cram::run(view, text.as_deref(), &digest, now),
-            Proof::Pkam(pkam) => pkam::run(view, text.as_deref(), &pkam, now),
+            Proof::Cram(digest) => {
+                let proven = cram::run(view, text.as_deref(), &digest, now)?;
+                Ok((proven, Rights::Everything))
+            }
+            Proof::Pkam(pkam) => pkam::run(view, owner, text.as_deref(), &pkam, now),
         })
-        .await
+        .await?;
+    server.access().logged_in(server.identity(), login, now);
+    Ok(proven)
 }
 
 /// Asks the server at the claimed identity's address whether it is calling.
@@ -102,7 +114,10 @@ async fn called(server: &Arc<Server>, caller: Caller, challenge: PeerChallenge) 
         None => None,
     };
     match proven {
-        Some(proven) => (Session::Peer(Peer::new(caller, proven)), Ok(Answer::PolSuccess.into())),
+        Some(proven) => {
+            server.access().came(proven.name(), server.now());
+            (Session::Peer(Peer::new(caller, proven)), Ok(Answer::PolSuccess.into()))
+        }
         None => {
             let failed = Refusal::new(ErrorCode::Unauthenticated, "Pol Authentication Failed");
             (Session::Greeted(Greeted { caller }), Err(failed))

@@ -11,7 +11,7 @@ use crate::auth::{OwnChallenge, PeerChallenge};
 use crate::outbound::PeerError;
 use crate::refusal::Refusal;
 use crate::server::Server;
-use crate::verb::from;
+use crate::verb::{config, from};
 
 /// What a caller must prove.
 pub(super) enum Challenge {
@@ -33,10 +33,18 @@ pub(super) async fn challenge(
         let answer = Answer::from(challenge.text());
         return Ok((Challenge::Own(challenge), answer));
     }
+    check_welcome(server, &from.name).await?;
     check_certificate(server, caller, &from.name).await?;
+    server.access().came(&from.name, now);
     let challenge = PeerChallenge::new(from.name, now);
     let answer = Answer::Data(challenge.text(&caller.session));
     Ok((Challenge::Peer(challenge), answer))
+}
+
+async fn check_welcome(server: &Server, peer: &AtSign) -> Result<(), Refusal> {
+    let identity = server.identity();
+    let is_blocked = server.ledger().read(|view| config::is_blocked(view, identity, peer)).await?;
+    if is_blocked { Err(from::blocked()) } else { Ok(()) }
 }
 
 async fn check_certificate(server: &Server, caller: &Caller, peer: &AtSign) -> Result<(), Refusal> {

@@ -23,7 +23,7 @@ impl Greeted {
                 Err(refusal) => (Session::Greeted(self), Err(refusal)),
             };
         }
-        let answer = open::handle(server, command).await;
+        let answer = open::handle(server, &mut self.caller, command).await;
         (Session::Greeted(self), answer.map(Into::into))
     }
 }

@@ -11,9 +11,12 @@
 //! A command consumes the state and gives back the next. What each state can do is what its type
 //! can: only an [`Owner`] has a way to the store's keys that writes, only it and a [`Peer`] one to
 //! notifications, and neither can be made without the proof that [`crate::auth`] alone gives out.
+//! What an owner's connection may do beyond that are its [`Rights`](crate::rights::Rights).
 
 mod caller;
 mod challenged;
+mod enrolment;
+mod errands;
 mod from;
 mod greeted;
 mod open;
@@ -22,6 +25,7 @@ mod peer;
 mod remote;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use caller::Caller;
 use challenged::Challenged;
@@ -29,7 +33,8 @@ use greeted::Greeted;
 use owner::Owner;
 use peer::Peer;
 use protocol::response::{Answer, ErrorShape, Fault, Prompt};
-use protocol::{AtSign, Command, Verb};
+use protocol::verb::Enroll;
+use protocol::{AtSign, Command, EnrollmentId, Timestamp, Verb};
 
 use crate::notify::monitor::{Backlog, Subscription};
 use crate::refusal::Refusal;
@@ -51,6 +56,13 @@ pub(crate) enum Reply {
         subscription: Subscription,
         backlog: Vec<Backlog>,
     },
+    /// An enrolment is revoked: the other connections that stand on it end at once, and this one a
+    /// little later if it does so as well.
+    Revoked {
+        answer: Answer,
+        id: EnrollmentId,
+        linger: Option<Duration>,
+    },
 }
 
 /// The next state, and what the command came to.
@@ -64,6 +76,11 @@ impl Session {
 
     /// Does one command. The checks are in the order of the protocol's section 2.7.
     pub(crate) async fn handle(self, server: &Arc<Server>, line: &[u8]) -> Step {
+        if let Self::Owner(owner) = &self
+            && let Err(refusal) = owner.check(server).await
+        {
+            return (self, Err(refusal));
+        }
         let command = match self.parse(line) {
             Ok(command) => command,
             Err(refusal) => return (self, Err(refusal)),
@@ -82,6 +99,9 @@ impl Session {
         if verb.needs_owner() && !self.is_owner() {
             return Err(Fault::needs_owner().into());
         }
+        if verb == Verb::Enroll && !self.is_owner() {
+            Enroll::check_open(line)?;
+        }
         Ok(Command::parse(verb, line)?)
     }
 
@@ -90,9 +110,39 @@ impl Session {
         matches!(self, Self::Owner(_))
     }
 
+    /// The enrolment on which the connection stands.
+    pub(crate) fn enrolment(&self) -> Option<&EnrollmentId> {
+        match self {
+            Self::Owner(session) => session.rights().enrolment(),
+            Self::Greeted(_) | Self::Challenged(_) | Self::Peer(_) => None,
+        }
+    }
+
+    /// Whether the time of that enrolment is over: then it is told nothing any more.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Owner(session) => session.rights().is_over(now),
+            Self::Greeted(_) | Self::Challenged(_) | Self::Peer(_) => false,
+        }
+    }
+
+    /// What such a connection is told before it ends.
+    pub(crate) fn over(&self) -> Refusal {
+        let id = self.enrolment().map(EnrollmentId::as_str).unwrap_or_default();
+        Refusal { closes: true, ..Fault::no_enrollment(id).into() }
+    }
+
     /// Whether anybody has proved who they are.
     pub(crate) fn is_trusted(&self) -> bool {
         matches!(self, Self::Owner(_) | Self::Peer(_))
+    }
+
+    /// The other identity that has proved to be calling, if one has.
+    pub(crate) fn peer(&self) -> Option<&AtSign> {
+        match self {
+            Self::Peer(session) => Some(session.name()),
+            _ => None,
+        }
     }
 
     /// How this client wants its errors.

@@ -4,16 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::response::{Answer, Fault};
-use protocol::verb::Lookup;
+use protocol::verb::{Enroll, Lookup};
 use protocol::{Command, ErrorCode};
 
+use super::{Caller, enrolment};
 use crate::keys;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::{info, lookup, scan};
+use crate::view::View;
 
-/// Does a command for somebody who has proved nothing. There is no way from here to a write.
-pub(super) async fn handle(server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
+/// Does a command for somebody who has proved nothing. There is no way from here to a write, but
+/// that an app may ask to be enrolled if the owner gave it a passcode.
+pub(super) async fn handle(
+    server: &Arc<Server>,
+    caller: &mut Caller,
+    command: Command,
+) -> Result<Answer, Refusal> {
     match command {
         Command::Lookup(command) => look_up(server, &command).await,
         Command::Scan(command) if command.of.is_some() => {
@@ -22,13 +30,17 @@ pub(super) async fn handle(server: &Arc<Server>, command: Command) -> Result<Ans
         }
         Command::Scan(command) => {
             let now = server.now();
-            server.ledger().read(|view| scan::as_anybody(view, &command, now)).await
+            let scan = |view: &mut View<'_>| scan::as_anybody(view, &command, now);
+            server.survey(Standing::Other, scan).await
         }
         Command::Notify(_) => {
             let text = "Notify command cannot be executed without authentication";
             Err(Refusal::new(ErrorCode::Unauthenticated, text))
         }
         Command::NotifyList(_) => Ok(Answer::Null),
+        Command::Enroll(Enroll::Request(request)) => {
+            enrolment::requested(server, caller, *request).await
+        }
         Command::Cram { .. } | Command::Pkam(_) => Err(Refusal::no_challenge()),
         Command::Pol => Err(Refusal::closing(
             ErrorCode::InternalException,
@@ -65,5 +77,7 @@ async fn look_up(server: &Arc<Server>, command: &Lookup) -> Result<Answer, Refus
     if let Some(proof) = server.proofs().get(entity, now) {
         return Ok(Answer::Data(proof));
     }
-    server.ledger().read(|view| lookup::as_anybody(view, command, now)).await
+    let answer = server.ledger().read(|view| lookup::as_anybody(view, command, now)).await?;
+    server.access().looked_up(None, &format!("{entity}{}", command.owner), now);
+    Ok(answer)
 }

@@ -12,7 +12,9 @@ use crate::auth::PeerProven;
 use crate::notify::inbox;
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 use crate::verb::{lookup, notify_list, scan};
+use crate::view::View;
 
 pub(crate) struct Peer {
     pub(super) caller: Caller,
@@ -42,24 +44,29 @@ impl Peer {
         (Session::Peer(self), answer.map(Into::into))
     }
 
-    async fn run(&self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
+    async fn run(&mut self, server: &Arc<Server>, command: Command) -> Result<Answer, Refusal> {
         let (peer, now, ledger) = (&self.name, server.now(), server.ledger());
         match command {
             Command::Lookup(command) => {
-                ledger.read(|view| lookup::as_peer(view, peer, &command, now)).await
+                let answer = ledger.read(|v| lookup::as_peer(v, peer, &command, now)).await?;
+                let key = format!("{}{}", command.entity, command.owner);
+                server.access().looked_up(Some(peer), &key, now);
+                Ok(answer)
             }
             Command::Scan(command) if command.of.is_some() => {
                 let text = "Scan to another atSign cannot be performed without auth";
                 Err(Refusal::new(ErrorCode::Unauthenticated, text))
             }
             Command::Scan(command) => {
-                ledger.read(|view| scan::as_peer(view, peer, &command, now)).await
+                let scan = |view: &mut View<'_>| scan::as_peer(view, peer, &command, now);
+                server.survey(Standing::Other, scan).await
             }
             Command::Notify(command) => self.deliver(server, *command).await,
             Command::NotifyList(command) => {
-                ledger.read(|view| notify_list::run(view, &command, Some(peer), now)).await
+                let list = |view: &mut View<'_>| notify_list::as_peer(view, peer, &command, now);
+                server.survey(Standing::Other, list).await
             }
-            command => open::handle(server, command).await,
+            command => open::handle(server, &mut self.caller, command).await,
         }
     }
 

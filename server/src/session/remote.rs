@@ -31,6 +31,8 @@ pub(super) async fn lookup(server: &Arc<Server>, command: &Lookup) -> Result<Ans
 /// What another publishes.
 pub(super) async fn plookup(server: &Arc<Server>, command: &Plookup) -> Result<Answer, Refusal> {
     let now = server.now();
+    let key = format!("{}{}", command.entity, command.owner);
+    server.access().looked_up(Some(&command.owner), &key, now);
     let cached = server.ledger().read(|view| plookup::from_cache(view, command, now)).await?;
     if let Cached::Answer(answer) = cached {
         return Ok(answer);

@@ -9,3 +9,8 @@ use crate::refusal::Refusal;
 pub(crate) fn bad_certificate() -> Refusal {
     Refusal::new(ErrorCode::Unauthenticated, "Certificate Verification Failed")
 }
+
+/// The owner does not want to hear of this caller.
+pub(crate) fn blocked() -> Refusal {
+    Refusal::closing(ErrorCode::Blocked, "Unable to connect")
+}

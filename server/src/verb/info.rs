@@ -5,6 +5,8 @@ use std::time::Duration;
 use protocol::response::Answer;
 use serde::Serialize;
 
+use crate::enrol::Enrolment;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Brief<'a> {
@@ -17,16 +19,25 @@ struct Brief<'a> {
 struct Full<'a> {
     version: &'a str,
     uptime_as_words: String,
+    #[serde(rename = "apkam_metadata", skip_serializing_if = "Option::is_none")]
+    enrolment: Option<&'a Enrolment>,
 }
 
 /// Version and uptime.
 pub(crate) fn run(version: &str, uptime: Duration, brief: bool) -> Answer {
-    let json = if brief {
-        let uptime_as_millis = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
-        serde_json::to_string(&Brief { version, uptime_as_millis })
-    } else {
-        serde_json::to_string(&Full { version, uptime_as_words: words(uptime.as_secs()) })
-    };
+    if !brief {
+        return full(version, uptime, None);
+    }
+    let uptime_as_millis = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
+    // A struct of texts and numbers always serialises.
+    let json = serde_json::to_string(&Brief { version, uptime_as_millis });
+    Answer::Data(json.unwrap_or_default())
+}
+
+/// The same in words, and the enrolment on which the connection stands, if any.
+pub(crate) fn full(version: &str, uptime: Duration, enrolment: Option<&Enrolment>) -> Answer {
+    let uptime_as_words = words(uptime.as_secs());
+    let json = serde_json::to_string(&Full { version, uptime_as_words, enrolment });
     // A struct of texts and numbers always serialises.
     Answer::Data(json.unwrap_or_default())
 }

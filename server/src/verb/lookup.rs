@@ -10,6 +10,7 @@ use crate::keys;
 use crate::limits::REFERENCES_MAX;
 use crate::records::Change;
 use crate::refusal::Refusal;
+use crate::rights::{Deed, Rights};
 use crate::view::View;
 
 /// A value that begins so stands for the value of the key behind it.
@@ -32,7 +33,7 @@ pub(crate) fn as_anybody(
     lookup: &Lookup,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
-    read(view, "public:", &lookup.entity, &lookup.owner, lookup.projection, now)
+    Reader { view, prefix: "public:", rights: &Rights::Everything, now }.read(lookup)
 }
 
 /// What another identity's server reads: only what is shared with it.
@@ -43,67 +44,68 @@ pub(crate) fn as_peer(
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
     let prefix = format!("{peer}:");
-    read(view, &prefix, &lookup.entity, &lookup.owner, lookup.projection, now)
+    Reader { view, prefix: &prefix, rights: &Rights::Everything, now }.read(lookup)
 }
 
-/// What the owner reads under her own name.
+/// What the owner reads under her own name, as far as her connection may.
 pub(crate) fn as_owner(
     view: &mut View<'_>,
+    rights: &Rights,
     lookup: &Lookup,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
-    as_peer(view, &lookup.owner, lookup, now)
+    let prefix = format!("{}:", lookup.owner);
+    Reader { view, prefix: &prefix, rights, now }.read(lookup)
 }
 
-/// Reads `prefix entity owner` of the own store and follows references.
-pub(crate) fn read(
-    view: &mut View<'_>,
-    prefix: &str,
-    entity: &Entity,
-    owner: &AtSign,
-    projection: Projection,
+/// Reads keys of the own store that begin with a prefix, and what they refer to. The prefix says
+/// what strangers and peers may read; of the owner's connections, some may read less.
+struct Reader<'a, 'v> {
+    view: &'a mut View<'v>,
+    prefix: &'a str,
+    rights: &'a Rights,
     now: Timestamp,
-) -> Result<Answer, Refusal> {
-    let name = format!("{prefix}{entity}{owner}");
-    let record = view.record(&name)?.ok_or_else(|| Fault::key_not_found(&name))?;
-    if !record.metadata.is_active(now) {
-        return Ok(Answer::Null);
-    }
-    let value = follow(view, prefix, record.value, now)?;
-    Ok(project(projection, &name, value.as_deref(), &record.metadata))
 }
 
-/// Follows references to the caller's own key or, failing that, the public one.
-fn follow(
-    view: &mut View<'_>,
-    prefix: &str,
-    mut value: Option<String>,
-    now: Timestamp,
-) -> Result<Option<String>, Refusal> {
-    for _ in 0..REFERENCES_MAX {
-        let Some(target) = value.as_deref().and_then(|text| text.strip_prefix(REFERENCE)) else {
-            return Ok(value);
-        };
-        let target = target.to_owned();
-        value = referred(view, prefix, &target, now)?;
-    }
-    Ok(value.filter(|text| !text.starts_with(REFERENCE)))
-}
-
-fn referred(
-    view: &mut View<'_>,
-    prefix: &str,
-    target: &str,
-    now: Timestamp,
-) -> Result<Option<String>, Refusal> {
-    for prefix in [prefix, "public:"] {
-        // What is no key is not stored.
-        let Ok(key) = AtKey::parse(&format!("{prefix}{target}")) else { continue };
-        if let Some(record) = view.record(key.as_str())? {
-            return Ok(record.value.filter(|_| record.metadata.is_active(now)));
+impl Reader<'_, '_> {
+    fn read(&mut self, lookup: &Lookup) -> Result<Answer, Refusal> {
+        let name = format!("{}{}{}", self.prefix, lookup.entity, lookup.owner);
+        self.rights.check(Deed::Lookup, &name)?;
+        let record = self.view.record(&name)?.ok_or_else(|| Fault::key_not_found(&name))?;
+        if !record.metadata.is_active(self.now) {
+            return Ok(Answer::Null);
         }
+        let value = self.follow(record.value)?;
+        Ok(project(lookup.projection, &name, value.as_deref(), &record.metadata))
     }
-    Err(Fault::key_not_found(target).into())
+
+    /// Follows references to the caller's own key or, failing that, the public one.
+    fn follow(&mut self, mut value: Option<String>) -> Result<Option<String>, Refusal> {
+        for _ in 0..REFERENCES_MAX {
+            let Some(target) = value.as_deref().and_then(|text| text.strip_prefix(REFERENCE))
+            else {
+                return Ok(value);
+            };
+            let target = target.to_owned();
+            value = self.referred(&target)?;
+        }
+        Ok(value.filter(|text| !text.starts_with(REFERENCE)))
+    }
+
+    fn referred(&mut self, target: &str) -> Result<Option<String>, Refusal> {
+        for prefix in [self.prefix, "public:"] {
+            // What is no key is not stored.
+            let Ok(key) = AtKey::parse(&format!("{prefix}{target}")) else { continue };
+            // Who writes a reference may not be somebody who may read what it refers to.
+            if !self.rights.may_read(key.as_str()) {
+                continue;
+            }
+            if let Some(record) = self.view.record(key.as_str())? {
+                return Ok(record.value.filter(|_| record.metadata.is_active(self.now)));
+            }
+        }
+        Err(Fault::key_not_found(target).into())
+    }
 }
 
 /// The line that asks another's server.

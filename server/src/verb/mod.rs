@@ -7,21 +7,28 @@
 
 mod pattern;
 
+pub(crate) mod config;
 pub(crate) mod cram;
 pub(crate) mod delete;
+pub(crate) mod enroll;
 pub(crate) mod from;
 pub(crate) mod info;
+pub(crate) mod keys;
 pub(crate) mod llookup;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
 pub(crate) mod notify;
+pub(crate) mod notify_all;
 pub(crate) mod notify_fetch;
 pub(crate) mod notify_list;
 pub(crate) mod notify_remove;
 pub(crate) mod notify_status;
+pub(crate) mod otp;
 pub(crate) mod pkam;
 pub(crate) mod plookup;
 pub(crate) mod scan;
+pub(crate) mod stats;
+pub(crate) mod sync_from;
 pub(crate) mod update;
 pub(crate) mod update_meta;
 
@@ -30,6 +37,9 @@ pub(crate) use pattern::Pattern;
 use protocol::response::Answer;
 use protocol::verb::Projection;
 use protocol::{Metadata, record};
+
+/// Whether a caller may see a key: what an enrolment restricts.
+pub(crate) type MaySee<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
 /// What of a key was asked for.
 pub(crate) fn project(

@@ -2,23 +2,20 @@
 
 use protocol::Timestamp;
 
-use super::Pattern;
 use crate::notify::kept;
-use crate::notify::monitor::Backlog;
+use crate::notify::monitor::{Audience, Backlog};
 use crate::refusal::Refusal;
 use crate::view::View;
 
 /// What came since, the oldest first; nothing if it did not ask.
 pub(crate) fn backlog(
     view: &mut View<'_>,
-    pattern: &Pattern,
+    audience: &Audience,
     since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Vec<Backlog>, Refusal> {
     let Some(since) = since else { return Ok(Vec::new()) };
     kept::backlog(view, |notification| {
-        notification.at > since
-            && !notification.is_expired(now)
-            && pattern.is_notification(&notification.subject, &notification.from)
+        notification.at > since && !notification.is_expired(now) && audience.hears(notification)
     })
 }

@@ -1,5 +1,6 @@
 //! `notify:list` (the protocol's section 5.14).
 
+use protocol::notification::Notification;
 use protocol::response::Answer;
 use protocol::verb::NotifyList;
 use protocol::{AtSign, Timestamp};
@@ -7,22 +8,38 @@ use protocol::{AtSign, Timestamp};
 use super::Pattern;
 use crate::notify::kept;
 use crate::refusal::Refusal;
+use crate::rights::Rights;
 use crate::view::View;
 
-/// What is not over: for the owner all that came, for a peer what the owner sent to it. Null if there
-/// is none.
-pub(crate) fn run(
+/// What came and is not over, as far as the owner's connection may see it. Null if there is none.
+pub(crate) fn as_owner(
     view: &mut View<'_>,
+    rights: &Rights,
     list: &NotifyList,
-    peer: Option<&AtSign>,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
+    let mut notifications = kept::received(view)?;
+    notifications.retain(|notification| rights.sees_notification(notification));
+    listed(notifications, list, now)
+}
+
+/// What the owner sent to a peer. Null if there is none.
+pub(crate) fn as_peer(
+    view: &mut View<'_>,
+    peer: &AtSign,
+    list: &NotifyList,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
+    listed(kept::sent_to(view, peer)?, list, now)
+}
+
+fn listed(
+    notifications: Vec<Notification>,
+    list: &NotifyList,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
     let pattern = Pattern::compile(list.regex.as_deref())?;
     let mut json = String::new();
-    let notifications = match peer {
-        Some(peer) => kept::sent_to(view, peer)?,
-        None => kept::received(view)?,
-    };
     for notification in notifications {
         let is_wanted = !notification.is_expired(now)
             && list.from.is_none_or(|from| from <= notification.at)

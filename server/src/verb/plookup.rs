@@ -1,7 +1,7 @@
 //! `plookup`: anybody's public key, for the owner (the protocol's section 5.7).
 
 use protocol::response::{Answer, Fault};
-use protocol::verb::Plookup;
+use protocol::verb::{Lookup, Plookup};
 use protocol::{AtKey, AtSign, Metadata, MetadataPatch, Timestamp, record};
 
 use super::lookup::{self, Cached, Fetched};
@@ -19,7 +19,8 @@ pub(crate) fn own(
     plookup: &Plookup,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
-    lookup::read(view, "public:", &plookup.entity, &plookup.owner, plookup.projection, now)
+    let Plookup { entity, owner, projection, bypass_cache } = plookup.clone();
+    lookup::as_anybody(view, &Lookup { entity, owner, projection, bypass_cache }, now)
 }
 
 /// Whether the question can be answered from the copy.

@@ -6,6 +6,7 @@ use protocol::{AtSign, Timestamp};
 
 use super::Pattern;
 use crate::refusal::Refusal;
+use crate::rights::Rights;
 use crate::view::View;
 
 /// Names that the owner sees only if she asks for hidden ones, and names that nobody sees.
@@ -14,6 +15,7 @@ const INNER: [&str; 2] = ["private:", "privatekey:"];
 /// What the owner sees: all keys but the server's own, hidden ones if asked for.
 pub(crate) fn as_owner(
     view: &mut View<'_>,
+    rights: &Rights,
     scan: &Scan,
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
@@ -21,7 +23,7 @@ pub(crate) fn as_owner(
         let is_hidden = name.starts_with("public:_") || name.starts_with('_');
         let is_shown = name.starts_with("public:__") || name.starts_with('_');
         let is_inner = INNER.iter().any(|prefix| name.starts_with(prefix));
-        !is_inner && (!is_hidden || (scan.show_hidden && is_shown))
+        !is_inner && (!is_hidden || (scan.show_hidden && is_shown)) && rights.sees(name)
     };
     list(view, "", scan, now, is_seen)
 }
@@ -43,6 +45,19 @@ pub(crate) fn as_anybody(
     now: Timestamp,
 ) -> Result<Answer, Refusal> {
     list(view, "public:", scan, now, |name| !name.starts_with("public:_"))
+}
+
+/// What another shares with the owner, as far as her connection may see it.
+pub(crate) fn shared(rights: &Rights, identity: &AtSign, names: Answer) -> Answer {
+    let Some(_) = rights.grant() else { return names };
+    let listed = match &names {
+        Answer::Data(json) => serde_json::from_str::<Vec<String>>(json).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let is_seen = |name: &&String| rights.sees(&format!("{identity}:{name}"));
+    let seen: Vec<_> = listed.iter().filter(is_seen).collect();
+    // A list of texts always serialises.
+    Answer::Data(serde_json::to_string(&seen).unwrap_or_default())
 }
 
 /// The line that asks `scan.of`'s server for what it shares with us.

@@ -170,17 +170,6 @@ async fn a_signature_that_is_not_base64_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn nobody_is_enrolled_here() {
-    let lab = Lab::new().await;
-    let _alice = lab.start("@alice").await;
-    let mut client = lab.owner("@alice").await;
-    client.put_pkam_key().await;
-    let challenge = client.challenge("@alice").await;
-    let command = format!("pkam:enrollmentId:1-2:{}", keys().sign(&challenge));
-    assert_eq!(client.ask(&command).await, PKAM_FAILED);
-}
-
-#[tokio::test]
 async fn s047_s048_a_client_without_a_certificate_or_with_a_strange_one_can_be_the_owner() {
     let lab = Lab::new().await;
     let _alice = lab.start("@alice").await;

@@ -34,6 +34,11 @@ impl Client {
         Self { stream, unread: String::new() }
     }
 
+    /// The connection, for readers with habits of their own.
+    pub fn into_stream(self) -> ClientStream {
+        self.stream
+    }
+
     pub async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
         self.stream.flush().await.unwrap();
@@ -83,6 +88,14 @@ impl Client {
             }
         }
         self.answer().await
+    }
+
+    /// A command whose answer may be followed by a close; what was sent may meet a closed socket.
+    pub async fn ask_or_end(&mut self, command: &str) -> String {
+        let line = format!("{command}\n");
+        drop(self.stream.write_all(line.as_bytes()).await);
+        drop(self.stream.flush().await);
+        self.answer_or_end().await
     }
 
     /// One line without its end, and no prompt, as monitors get it.
@@ -192,6 +205,13 @@ impl Client {
         let challenge = self.challenge(name).await;
         let answer = self.ask(&format!("pkam:{}", keys().sign(&challenge))).await;
         assert_eq!(answer, format!("data:success\n{name}@"));
+    }
+
+    /// Proves to be an enrolled device.
+    pub async fn pkam_as(&mut self, id: &str) -> String {
+        let challenge = self.challenge("@alice").await;
+        let signature = keys().sign(&challenge);
+        self.ask(&format!("pkam:enrollmentId:{id}:{signature}")).await
     }
 
     /// Stores the PKAM key, as clients do after the first CRAM.

@@ -124,7 +124,8 @@ async fn s030_a_command_beyond_the_limit_is_refused_and_the_connection_closed() 
     let mut client = lab.connect("@alice").await;
     client.send(&"x".repeat(10_240_001)).await;
     let text = "error:AT0005-Exception: InboundBuffer overflow: server received request which \
-                exceeded the buffer size limit. Terminating the connection.\n@";
+                exceeded the buffer size limit. Terminating the connection. The limit is 16384 \
+                bytes\n@";
     assert_eq!(client.rest().await, text);
 }
 
@@ -146,6 +147,11 @@ async fn s033_an_owners_verb_is_refused_before_its_syntax_is_looked_at() {
         "notify:status:x",
         "notify:fetch:x",
         "notify:remove:x",
+        "notify:all:",
+        "stats:x",
+        "sync:from",
+        "config:",
+        "batch:",
     ] {
         assert_eq!(client.ask(command).await, text, "{command}");
     }
@@ -221,23 +227,9 @@ async fn rubbish_is_answered_as_an_invalid_command() {
     let lab = Lab::new().await;
     let _alice = lab.start("@alice").await;
     let mut client = lab.connect("@alice").await;
-    for rubbish in [
-        "stats:3",
-        "sync:from:-1:limit:5",
-        "enroll:list",
-        "otp:get",
-        "batch:[]",
-        "config:block:show",
-        "keys:get:self",
-        "notify:all:@bob:x",
-        "stream:init@bob x",
-        "from",
-        ":::",
-        "@@@x",
-        "data:x",
-        "\u{0}",
-        "\u{2028}",
-    ] {
+    for rubbish in
+        ["sync:5", "stream:init@bob x", "from", ":::", "@@@x", "data:x", "\u{0}", "\u{2028}"]
+    {
         assert_eq!(client.ask(rubbish).await, INVALID, "{rubbish:?}");
     }
 }

@@ -132,7 +132,8 @@ impl Lab {
         Server::open(identity, store, Arc::clone(world)).unwrap()
     }
 
-    fn store(&self, identity: &AtSign) -> Store {
+    /// An identity's store, opened.
+    pub fn store(&self, identity: &AtSign) -> Store {
         let volumes = self.volumes.lock().unwrap();
         let mut id = [0; 16];
         for (to, from) in id.iter_mut().zip(identity.bare().bytes()) {

@@ -51,7 +51,7 @@ async fn nobody_has_a_pair_made_for_an_identity_that_is_not_activated() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fails_is_told_to_the_client_and_to_the_host() {
+async fn gap_18_a_disk_that_fails_is_told_to_the_client_and_to_the_host() {
     let lab = Lab::new().await;
     let alice = lab.start("@alice").await;
     let mut owner = lab.owner("@alice").await;

@@ -36,3 +36,18 @@ pub async fn tap(target: u16) -> (u16, Arc<AtomicUsize>) {
     });
     (port, records)
 }
+
+/// Listens on a free port for one connection to `target`, which comes there from `source`, another
+/// address of this machine.
+pub async fn relay(source: [u8; 4], target: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        let mut server = socket.connect(([127, 0, 0, 1], target).into()).await.unwrap();
+        drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
+    });
+    port
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use net::tls::{CertificateAuthority, ClientTls, ServerTls, SubjectName, TlsMaterial, TrustRoots};
 use protocol::{AtSign, Epoch, HostName, VolumeId};
-use storage::{Keyring, MasterKey, RealDisk, Store, Volumes};
+use storage::{Keyring, MasterKey, RealDisk, Store, VolumeSet, Volumes};
 
 use crate::args::UpArgs;
 use crate::data_dir::{DataDir, write_atomically};
@@ -31,6 +31,7 @@ pub struct Tls {
 pub struct Ground {
     pub tls: Tls,
     pub volumes: Volumes,
+    pub waiting: Arc<VolumeSet>,
     pub registrar_store: Store,
     pub activation_key: storage::Key,
     pub admin_token: String,
@@ -46,6 +47,7 @@ impl Ground {
         Ok(Self {
             tls: tls(args, dir)?,
             volumes: volumes(&dir.volumes(), &dir.watermarks(), &keyring)?,
+            waiting: Arc::new(waiting(&dir.waiting())?),
             registrar_store: registrar_store(dir, &keyring)?,
             activation_key,
             admin_token: admin_token(dir)?,
@@ -59,6 +61,13 @@ fn failed(error: &dyn std::error::Error) -> Failure {
 
 fn volumes(root: &Path, watermarks: &Path, keyring: &Keyring) -> Result<Volumes, Failure> {
     Volumes::open(Arc::new(RealDisk), root, watermarks, keyring).map_err(|e| failed(&e))
+}
+
+fn waiting(folder: &Path) -> Result<VolumeSet, Failure> {
+    VolumeSet::open(Arc::new(RealDisk), folder).map_err(|error| {
+        let what = format!("cannot read {}: {error}", folder.display());
+        Failure::new(Exit::Failed, what).fix("see to it that this user may read and write there")
+    })
 }
 
 fn registrar_store(dir: &DataDir, keyring: &Keyring) -> Result<Store, Failure> {
@@ -86,7 +95,8 @@ fn tls(args: &UpArgs, dir: &DataDir) -> Result<Tls, Failure> {
             (material, absolute(authority.pem_file()))
         }
     };
-    let roots = TrustRoots::from_pem_file(&ca_file).map_err(usage)?;
+    let files = std::iter::once(&ca_file).chain(&args.trust).map(PathBuf::as_path);
+    let roots = TrustRoots::from_pem_files(files).map_err(usage)?;
     Ok(Tls {
         server: ServerTls::new(&material).map_err(usage)?,
         client: ClientTls::new(&roots, Some(&material)).map_err(usage)?,

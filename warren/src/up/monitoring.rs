@@ -65,6 +65,7 @@ impl Collector for Counters {
         let gauges = [
             ("cell_residents", "Servers that live here", cell.residents),
             ("cell_awake", "Servers that are awake", cell.awake),
+            ("cell_reminders", "Sleepers in which something waits", cell.reminders),
             ("router_routes", "Ports that are listened on", router.routes),
             ("router_routes_waiting", "Routes whose port is taken", router.routes_waiting),
             ("router_connections", "Connections handed over and open", router.connections),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use directory::Directory;
 use net::accept::AcceptLimits;
 use net::clock::SystemClock;
-use net::dial::{DialPolicy, Dialer};
+use net::dial::{DialPolicy, DialTarget, Dialer};
 use net::drain::Drain;
 use net::lookup::DirectoryClient;
 use net::telemetry::Metrics;
@@ -104,16 +104,28 @@ impl Parts {
             metrics: format!("http://{metrics_address}/metrics"),
         };
 
-        let dialer = Dialer::new(tls.client.clone(), DialPolicy::Any, net::limits::DIAL_DEADLINE);
+        // Whom the operator or the registrar names is called wherever it is; whom a stranger names,
+        // and be it by a directory's answer, only where nobody is harmed.
+        let dial = |policy| Dialer::new(tls.client.clone(), policy, net::limits::DIAL_DEADLINE);
+        let dialer = dial(DialPolicy::Any);
+        let directories = DirectoryClient::new(directory_address.clone(), dialer.clone())
+            .with_peers(args.peer_directory.clone());
         let world = Arc::new(World::new(
             Arc::new(SystemClock),
-            Arc::new(DirectoryClient::new(directory_address.clone(), dialer.clone())),
-            dialer.clone(),
+            Arc::new(directories),
+            dial(reachable(args)),
             Arc::clone(&tls.roots),
             Limits::default(),
         ));
         let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after) };
-        let cell = Cell::start(config, ground.volumes, world, tls.server.clone(), drain.clone());
+        let cell = Cell::start(
+            config,
+            ground.volumes,
+            ground.waiting,
+            world,
+            tls.server.clone(),
+            drain.clone(),
+        );
         let backend = Arc::new(CellBackend(cell.clone()));
         let router = Arc::new(Router::start(args.listen, backend).map_err(|e| failed(&e))?);
         let swarm = Arc::new(OneCell { cell: cell.clone(), router: Arc::clone(&router), dialer });
@@ -207,6 +219,14 @@ impl Parts {
 
 fn failed(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(Exit::Failed, error)
+}
+
+/// Whom servers here may call: the public, one another, and whatever is listed. Other ports of this
+/// machine, such as the registrar's, are not among them.
+fn reachable(args: &UpArgs) -> DialPolicy {
+    let ranges = args.ports.ranges();
+    let own = ranges.map(|(first, last)| DialTarget::host(args.hostname.clone(), first, last));
+    DialPolicy::PublicAnd(own.chain(args.dial_to.iter().cloned()).collect())
 }
 
 fn front_config(

@@ -9,10 +9,11 @@ use super::finding::Finding;
 /// Our crates, and those of ours that each may import.
 const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
+    ("atlas", &["protocol"]),
     ("net", &["protocol"]),
     ("storage", &["protocol"]),
     ("server", &["protocol", "net", "storage"]),
-    ("directory", &["protocol", "net"]),
+    ("directory", &["protocol", "atlas", "net"]),
     ("registrar", &["protocol", "net", "storage"]),
     ("server-host", &["protocol", "net", "storage", "server"]),
     ("swarm-router", &["protocol", "net"]),
@@ -20,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "warren",
         &[
             "protocol",
+            "atlas",
             "net",
             "storage",
             "server",
@@ -32,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // For developers: they meet the product as everybody does, over the wire.
     ("testkit", &[]),
     ("bench", &["testkit"]),
+    ("conformance", &["testkit"]),
     ("xtask", &[]),
 ];
 
@@ -41,16 +44,20 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("axum", &["registrar", "warren"], "HTTP routes belong to the registrar and the program"),
     ("blake3", &["storage", "directory"], "hashing of stored bytes"),
     ("chacha20poly1305", &["storage"], "only storage seals"),
-    ("clap", &["warren", "bench", "xtask"], "only programs have a command line"),
+    ("clap", &["warren", "bench", "conformance", "xtask"], "only programs have a command line"),
     ("hyper", &["net"], "HTTP connections are net's"),
     ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
-    ("rcgen", &["net"], "certificates are net's"),
-    ("rsa", &["server"], "an atServer's signing pair; nothing else makes RSA keys"),
+    ("rcgen", &["net", "conformance"], "certificates are net's; the checker plays a peer"),
+    (
+        "rsa",
+        &["server", "conformance"],
+        "an atServer's signing pair, and the pairs of pretended clients",
+    ),
     ("x509-parser", &["net"], "certificates are net's"),
 ];
 
 /// Crates that must stay without a runtime, and so can be tested without one.
-const WITHOUT_RUNTIME: &[&str] = &["protocol", "storage", "xtask"];
+const WITHOUT_RUNTIME: &[&str] = &["protocol", "atlas", "storage", "xtask"];
 
 /// Libraries that bring a runtime or a socket.
 const RUNTIME: &[&str] =

@@ -22,7 +22,7 @@ const CALLS: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Tools for developers may call what they like.
-const TOOLS: &[&str] = &["bench", "testkit", "xtask"];
+const TOOLS: &[&str] = &["bench", "conformance", "testkit", "xtask"];
 
 /// Words that mean something is not finished.
 const UNFINISHED: &[&str] = &["todo!(", "unimplemented!(", "TODO", "FIXME", "XXX", "#[ignore"];

@@ -178,7 +178,7 @@ impl Notify {
 }
 
 /// `entity[@owner][:value]`. An entity contains neither `:` nor `@`, a value may contain both.
-fn key_message(text: &str) -> Result<Message, VerbError> {
+pub(super) fn key_message(text: &str) -> Result<Message, VerbError> {
     let end = text.find([':', '@']).unwrap_or(text.len());
     let (entity, tail) = text.split_at(end);
     let (owner, value) = match tail.strip_prefix('@') {

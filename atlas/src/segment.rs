@@ -1,0 +1,234 @@
+//! One segment: neighbouring names, packed and never changed.
+//!
+//! Its bytes are, all numbers little-endian: the count of names, of hosts and of blocks, and the
+//! length of the blocks' bytes, 32 bits each; the hosts in order, each a length byte and a name; the
+//! offset of each block; the blocks.
+
+use protocol::HostName;
+
+use crate::cut::is_cut;
+use crate::place::Place;
+use crate::rows::{self, BLOCK_NAMES, Row};
+
+/// Bytes of the four counts.
+pub(crate) const HEAD_BYTES: usize = 16;
+
+/// A sorted run of names with their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    bytes: Box<[u8]>,
+    hosts: Box<[HostName]>,
+    names: usize,
+    blocks: usize,
+    /// Where the blocks' offsets begin.
+    offsets_at: usize,
+    /// Where the blocks begin.
+    blocks_at: usize,
+}
+
+/// The bytes are no segment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no segment of an atlas: {0}")]
+pub struct Damaged(pub(crate) &'static str);
+
+impl Segment {
+    /// Takes over bytes that [`bytes`](Self::bytes) gave. What the blocks hold is not looked at
+    /// here: whoever cannot rely on a checksum calls [`verify`](Self::verify).
+    ///
+    /// # Errors
+    /// [`Damaged`] if the parts do not fit together.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Damaged> {
+        let mut rest = &bytes[..];
+        let [names, hosts_count, blocks, data] =
+            [(); 4].map(|()| take_number(&mut rest).unwrap_or(usize::MAX));
+        if data == usize::MAX || names == 0 || blocks != names.div_ceil(BLOCK_NAMES) {
+            return Err(Damaged("its counts are wrong"));
+        }
+        let hosts = take_hosts(&mut rest, hosts_count)?;
+        let offsets_at = bytes.len() - rest.len();
+        let blocks_at = blocks
+            .checked_mul(4)
+            .and_then(|length| length.checked_add(offsets_at))
+            .ok_or(Damaged("it has too many blocks"))?;
+        if blocks_at.checked_add(data) != Some(bytes.len()) {
+            return Err(Damaged("it is cut short or too long"));
+        }
+        let bytes = bytes.into_boxed_slice();
+        Ok(Self { bytes, hosts, names, blocks, offsets_at, blocks_at })
+    }
+
+    /// What it is stored and sent as.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many names it has; never none.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a segment is never empty")]
+    pub fn len(&self) -> usize {
+        self.names
+    }
+
+    /// Its first name.
+    #[must_use]
+    pub fn first(&self) -> &[u8] {
+        self.head(0).unwrap_or_default()
+    }
+
+    /// Where this name is.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<Place<'_>> {
+        let (mut low, mut high) = (0, self.blocks);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.head(middle)? <= name { low = middle + 1 } else { high = middle }
+        }
+        let mut block = self.block(low.checked_sub(1)?)?;
+        // How much of `name` the name before begins with: rows that share less are behind it.
+        let mut matched = 0;
+        while !block.is_empty() {
+            let row = rows::take(&mut block)?;
+            if row.shared < matched {
+                return None;
+            }
+            if row.shared > matched {
+                continue;
+            }
+            let wanted = name.get(matched..)?;
+            let same = row.rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+            if same == wanted.len() && same == row.rest.len() {
+                return row.place.unpack(&self.hosts);
+            }
+            if row.rest.get(same..) > wanted.get(same..) {
+                return None;
+            }
+            matched += same;
+        }
+        None
+    }
+
+    /// Reads every row.
+    ///
+    /// # Errors
+    /// [`Damaged`] if a row cannot be read, names are out of order or no names, or a cut is missing.
+    pub fn verify(&self) -> Result<(), Damaged> {
+        let mut rows = SegmentRows::new(self);
+        let mut before: Vec<u8> = Vec::new();
+        let mut count = 0;
+        while let Some(row) = rows.next() {
+            let row = row?;
+            let text = std::str::from_utf8(row.name).map_err(|_| Damaged("a name is no text"))?;
+            if protocol::AtSign::parse(text).map_or(true, |name| name.bare() != text) {
+                return Err(Damaged("a name is not normalised"));
+            }
+            if count > 0 && (before.as_slice() >= row.name || is_cut(row.name)) {
+                return Err(Damaged("its names are not in order"));
+            }
+            before.clear();
+            before.extend_from_slice(row.name);
+            count += 1;
+        }
+        if count == self.names { Ok(()) } else { Err(Damaged("names are missing")) }
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        /// What an allocator adds to an allocation, about.
+        const ALLOCATION: usize = 16;
+        let hosts: usize = self.hosts.iter().map(|host| host.as_str().len() + ALLOCATION).sum();
+        let entries = self.hosts.len() * size_of::<HostName>();
+        size_of::<Self>() + self.bytes.len() + hosts + entries + 2 * ALLOCATION
+    }
+
+    fn head(&self, block: usize) -> Option<&[u8]> {
+        rows::head(self.block(block)?)
+    }
+
+    fn block(&self, block: usize) -> Option<&[u8]> {
+        let from = self.offset(block)?;
+        let to = match block + 1 == self.blocks {
+            true => self.bytes.len(),
+            false => self.offset(block + 1)?,
+        };
+        self.bytes.get(from..to)
+    }
+
+    fn offset(&self, block: usize) -> Option<usize> {
+        let at = self.offsets_at + 4 * block;
+        let offset = self.bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)?;
+        self.blocks_at.checked_add(usize::try_from(offset).ok()?)
+    }
+}
+
+/// Reads a segment from its first row to its last.
+pub(crate) struct SegmentRows<'a> {
+    segment: &'a Segment,
+    block: usize,
+    rest: &'a [u8],
+    name: Vec<u8>,
+}
+
+impl<'a> SegmentRows<'a> {
+    pub(crate) fn new(segment: &'a Segment) -> Self {
+        Self { segment, block: 0, rest: &[], name: Vec::new() }
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_done(&self) -> bool {
+        self.rest.is_empty() && self.block == self.segment.blocks
+    }
+
+    /// The next row; its name is good until the next call.
+    pub(crate) fn next(&mut self) -> Option<Result<Row<'_>, Damaged>> {
+        if self.is_done() {
+            return None;
+        }
+        if self.rest.is_empty() {
+            self.name.clear();
+            self.rest = self.segment.block(self.block).unwrap_or_default();
+            self.block += 1;
+        }
+        let Some(place) = self.step() else {
+            // Nothing behind a row that cannot be read can be.
+            self.rest = &[];
+            self.block = self.segment.blocks;
+            return Some(Err(Damaged("a row cannot be read")));
+        };
+        Some(Ok(Row { name: &self.name, place }))
+    }
+
+    fn step(&mut self) -> Option<Place<'a>> {
+        let row = rows::take(&mut self.rest)?;
+        if row.shared > self.name.len() || row.shared + row.rest.len() > rows::NAME_BYTES_MAX {
+            return None;
+        }
+        self.name.truncate(row.shared);
+        self.name.extend_from_slice(row.rest);
+        row.place.unpack(&self.segment.hosts)
+    }
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<usize> {
+    let (front, back) = bytes.split_first_chunk::<4>()?;
+    *bytes = back;
+    usize::try_from(u32::from_le_bytes(*front)).ok()
+}
+
+fn take_hosts(bytes: &mut &[u8], count: usize) -> Result<Box<[HostName]>, Damaged> {
+    const CUT: Damaged = Damaged("its hosts are cut short");
+    let mut hosts: Vec<HostName> = Vec::new();
+    for _ in 0..count {
+        let (length, rest) = bytes.split_first().ok_or(CUT)?;
+        let (host, rest) = rest.split_at_checked(usize::from(*length)).ok_or(CUT)?;
+        *bytes = rest;
+        let text = std::str::from_utf8(host).map_err(|_| Damaged("a host is no text"))?;
+        let host = HostName::parse(text).map_err(|_| Damaged("a host is no host name"))?;
+        if host.as_str() != text || hosts.last().is_some_and(|last| *last >= host) {
+            return Err(Damaged("its hosts are not in order"));
+        }
+        hosts.push(host);
+    }
+    Ok(hosts.into())
+}

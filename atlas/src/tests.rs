@@ -1,0 +1,167 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use protocol::{Epoch, HostName};
+
+use super::*;
+
+/// What an atlas should say.
+type Model = BTreeMap<String, (HostName, NonZeroU16, Epoch)>;
+
+fn pack(model: &Model) -> Atlas {
+    let mut packer = Packer::default();
+    for (name, (host, port, epoch)) in model {
+        packer.push(name.as_bytes(), Place { host, port: *port, epoch: *epoch }).unwrap();
+    }
+    let segments = packer.finish().unwrap();
+    segments.iter().for_each(|segment| segment.verify().unwrap());
+    Atlas::new(segments.into_iter().map(Arc::new).collect()).unwrap()
+}
+
+fn unpack(atlas: &Atlas) -> Model {
+    let mut model = Model::new();
+    let mut cursor = atlas.cursor();
+    while let Some(row) = cursor.next() {
+        let Row { name, place } = row.unwrap();
+        let name = String::from_utf8(name.to_vec()).unwrap();
+        assert!(model.insert(name, (place.host.clone(), place.port, place.epoch)).is_none());
+    }
+    model
+}
+
+fn names() -> impl Strategy<Value = String> {
+    // Few letters, so that names share much and differ late; some long, some beyond ASCII.
+    prop_oneof![
+        8 => "[ab]{1,12}",
+        2 => "[a-d]{1,3}[0-9]{1,4}",
+        1 => "(ab){10,119}",
+        1 => "[🛠🦄é]{1,20}",
+    ]
+}
+
+fn places() -> impl Strategy<Value = (HostName, NonZeroU16, Epoch)> {
+    let host = prop_oneof![4 => "[ab]\\.example", 1 => "[a-z]{1,60}(\\.[a-z]{1,60}){0,2}"];
+    let epoch = prop_oneof![3 => Just(1), 1 => 1_u64.., 1 => Just(u64::MAX)];
+    (host, 1_u16.., epoch).prop_map(|(host, port, epoch)| {
+        let port = NonZeroU16::new(port).unwrap();
+        (HostName::parse(&host).unwrap(), port, Epoch::from_number(epoch).unwrap())
+    })
+}
+
+fn models(size: usize) -> impl Strategy<Value = Model> {
+    prop::collection::btree_map(names(), places(), 0..size)
+}
+
+proptest! {
+    #[test]
+    fn what_was_packed_is_found_and_nothing_else(model in models(200), asked in names()) {
+        let atlas = pack(&model);
+        prop_assert_eq!(atlas.len(), model.len());
+        prop_assert_eq!(&unpack(&atlas), &model);
+        let found = |name: &str| {
+            atlas.find(name.as_bytes()).map(|p| (p.host.clone(), p.port, p.epoch))
+        };
+        for name in model.keys() {
+            prop_assert_eq!(found(name), model.get(name).cloned());
+            for other in [format!("{name}a"), name.chars().skip(1).collect()] {
+                prop_assert_eq!(found(&other), model.get(&other).cloned());
+            }
+        }
+        prop_assert_eq!(found(&asked), model.get(&asked).cloned());
+    }
+
+    #[test]
+    fn merging_gives_the_bytes_that_packing_anew_does(
+        before in models(150),
+        changes in prop::collection::btree_map(names(), prop::option::of(places()), 0..60),
+        removed in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let mut changes = changes;
+        let all: Vec<_> = before.keys().cloned().collect();
+        if !all.is_empty() {
+            changes.extend(removed.iter().map(|index| (index.get(&all).clone(), None)));
+        }
+        let mut after = before.clone();
+        for (name, change) in &changes {
+            match change {
+                Some(place) => drop(after.insert(name.clone(), place.clone())),
+                None => drop(after.remove(name)),
+            }
+        }
+        let patches: Vec<_> = changes
+            .iter()
+            .map(|(name, change)| Patch {
+                name: name.as_bytes(),
+                place: change.as_ref().map(|(host, port, epoch)| Place { host, port: *port, epoch: *epoch }),
+            })
+            .collect();
+        let old = pack(&before);
+        let seen = |step: &Atlas| {
+            // With the patches in front of it, every step on the way says what the end does.
+            for name in before.keys().chain(after.keys()) {
+                let place = match changes.get(name) {
+                    Some(change) => change.clone(),
+                    None => step.find(name.as_bytes()).map(|p| (p.host.clone(), p.port, p.epoch)),
+                };
+                assert_eq!(place.as_ref(), after.get(name));
+            }
+        };
+        let merged = old.merge(&patches, seen).unwrap();
+        let fresh = pack(&after);
+        prop_assert_eq!(unpack(&merged), after);
+        prop_assert_eq!(merged.segments(), fresh.segments());
+        prop_assert_eq!(merged.len(), fresh.len());
+    }
+
+    #[test]
+    fn damage_is_refused_or_found_and_never_a_panic(
+        model in models(60),
+        at in any::<prop::sample::Index>(),
+        bit in 0_u8..8,
+        asked in names(),
+    ) {
+        for segment in pack(&model).segments() {
+            let mut bytes = segment.bytes().to_vec();
+            *at.get_mut(&mut bytes) ^= 1 << bit;
+            look_at(bytes.clone(), &asked);
+            bytes.truncate(at.index(bytes.len()));
+            look_at(bytes, &asked);
+        }
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_no_danger(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        look_at(bytes, "alice");
+    }
+}
+
+/// Whatever comes of it, it must end.
+fn look_at(bytes: Vec<u8>, asked: &str) {
+    let Ok(segment) = Segment::from_bytes(bytes) else { return };
+    let _ = segment.find(asked.as_bytes());
+    drop(segment.verify());
+    let atlas = Atlas::of(vec![Arc::new(segment)]);
+    let mut cursor = atlas.cursor();
+    while cursor.next().is_some() {}
+}
+
+fn place(host: &HostName) -> Place<'_> {
+    Place { host, port: NonZeroU16::MIN, epoch: Epoch::FIRST }
+}
+
+#[test]
+fn names_out_of_order_too_long_or_empty_are_refused() {
+    let host = HostName::parse("localhost").unwrap();
+    let mut packer = Packer::default();
+    packer.push(b"b", place(&host)).unwrap();
+    assert!(matches!(packer.push(b"a", place(&host)), Err(PackError::Order(_))));
+    assert!(matches!(packer.push(b"b", place(&host)), Err(PackError::Order(_))));
+    assert_eq!(packer.push(b"", place(&host)), Err(PackError::Length(0)));
+    assert_eq!(packer.push(&[b'c'; 241], place(&host)), Err(PackError::Length(241)));
+    packer.push(&[b'c'; 240], place(&host)).unwrap();
+    assert_eq!(packer.finish().unwrap().iter().map(Segment::len).sum::<usize>(), 2);
+}

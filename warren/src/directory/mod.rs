@@ -1,0 +1,21 @@
+//! `warren directory …`: a replica, and the files that it starts from.
+
+mod serve;
+mod snapshot;
+
+use std::process::ExitCode;
+
+use crate::args::{DirectoryCommand, SnapshotCommand};
+use crate::failure::Failure;
+
+/// Does one of them.
+pub fn run(command: &DirectoryCommand) -> Result<ExitCode, Failure> {
+    match command {
+        DirectoryCommand::Serve(args) => serve::run(args),
+        DirectoryCommand::Snapshot(SnapshotCommand::Build(args)) => snapshot::build(args),
+        DirectoryCommand::Snapshot(SnapshotCommand::Show(args)) => snapshot::show(args),
+        DirectoryCommand::Snapshot(SnapshotCommand::Verify(args)) => snapshot::verify(args),
+        DirectoryCommand::Snapshot(SnapshotCommand::Dump(args)) => snapshot::dump(args),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

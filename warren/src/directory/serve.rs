@@ -1,0 +1,118 @@
+//! `warren directory serve`: a replica that answers from memory, wherever it is wanted.
+
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::{Directory, HttpsFeed, SnapshotFileError};
+use net::drain::Drain;
+use net::https::HttpsClient;
+use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
+use protocol::Address;
+use tokio::net::TcpListener;
+
+use crate::args::ServeArgs;
+use crate::data_dir::DataDir;
+use crate::failure::{Exit, Failure};
+use crate::files::read_token;
+use crate::output;
+use crate::signals::EndSignals;
+
+/// How long connections get to come to their end.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Answers until a signal ends it: from a file, or following a registrar's feed. With a file from an
+/// earlier run a follower answers at once, whether the registrar is there or not.
+pub fn run(args: &ServeArgs) -> Result<(), Failure> {
+    crate::up::start_logs(args.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(live(args));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn live(args: &ServeArgs) -> Result<(), Failure> {
+    let mut end = EndSignals::listen()?;
+    let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
+    let material = TlsMaterial::load(&args.tls_cert, &args.tls_key).map_err(usage)?;
+    let tls = ServerTls::new(&material).map_err(usage)?;
+    let source = source(args)?;
+
+    let listener = TcpListener::bind((args.listen, args.port)).await.map_err(|error| {
+        let what = format!("cannot listen on {}:{}: {error}", args.listen, args.port);
+        Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
+    })?;
+    let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+    let drain = Drain::new();
+    let directory = match source {
+        Source::File(file) => {
+            let directory = Directory::open_alone(file).map_err(|error| snapshot(file, &error))?;
+            output::line(format_args!(
+                "directory   {address}   (says what {} says)",
+                file.display()
+            ))?;
+            directory
+        }
+        Source::Registrar { feed, registrar, file } => {
+            let directory = Directory::open(file.clone()).map_err(|e| snapshot(&file, &e))?;
+            drain.spawn(Arc::clone(&directory).follow(feed, drain.clone()));
+            output::line(format_args!("directory   {address}   (follows https://{registrar})"))?;
+            directory
+        }
+    };
+    drain.spawn(directory.serve(listener, tls, drain.clone()));
+    end.first().await;
+    drain.start();
+    tokio::select! {
+        _ = drain.finished(DRAIN_DEADLINE) => {}
+        () = end.first() => {}
+    }
+    Ok(())
+}
+
+/// Where a replica's knowledge comes from.
+enum Source<'a> {
+    /// From a file, once.
+    File(&'a Path),
+    /// From a registrar's feed; the file is for starts without it.
+    Registrar { feed: Arc<HttpsFeed>, registrar: Address, file: PathBuf },
+}
+
+fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
+    let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
+    let (url, ca_file, token_file) =
+        match (&args.snapshot, &args.registrar, &args.ca_file, &args.token_file) {
+            (Some(file), ..) => return Ok(Source::File(file)),
+            (None, Some(url), Some(ca_file), Some(token_file)) => (url, ca_file, token_file),
+            _ => {
+                return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
+                    "pass --snapshot FILE, or --registrar URL with --ca-file and --token-file",
+                ));
+            }
+        };
+    let registrar = net::https::parse_url(url).map_err(|error| {
+        Failure::from_error(Exit::Usage, &error).fix("pass --registrar https://HOST:PORT")
+    })?;
+    let roots = TrustRoots::from_pem_file(ca_file).map_err(usage)?;
+    let token = read_token(token_file)?;
+    let client = HttpsClient::new(ClientTls::new(&roots, None).map_err(usage)?);
+    let feed = Arc::new(HttpsFeed::new(&client, registrar.clone(), &token));
+    let dir = DataDir::resolve(args.data_dir.data_dir.as_deref())?;
+    dir.create()?;
+    let file =
+        absolute(dir.directory_snapshot()).map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+    Ok(Source::Registrar { feed, registrar, file })
+}
+
+fn snapshot(file: &Path, error: &SnapshotFileError) -> Failure {
+    let exit = match error {
+        SnapshotFileError::Missing => Exit::NotFound,
+        _ => Exit::Failed,
+    };
+    Failure::from_error(exit, error)
+        .at(file.display())
+        .fix("warren directory snapshot build --from names.tsv --out FILE")
+}
