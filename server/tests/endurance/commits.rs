@@ -78,7 +78,7 @@ impl Model {
 
     fn is_entry(&self, session: &Session, told: &Told, now: i64) -> bool {
         let is_deletion = told.operation == '-';
-        let is_whole = is_deletion == !told.has_metadata && (!is_deletion || told.value.is_null());
+        let is_whole = is_deletion != told.has_metadata && (!is_deletion || told.value.is_null());
         let is_right = || {
             let kept = self.keys.get(&told.name).filter(|_| !is_deletion);
             self.log.get(&told.name) == Some(&(told.commit, told.operation))
@@ -95,7 +95,7 @@ impl Model {
         told.len() == stats.wanted.len()
             && stats.wanted.iter().zip(&told).all(|(stat, told)| {
                 let is_all = stats.regex.is_none();
-                told["id"] == stat.id().to_string()
+                told["id"].as_str() == Some(stat.id().to_string().as_str())
                     && match stat {
                         Stat::LastCommit => self.is_last(session, &told["value"], is_all, now),
                         Stat::LatestCommits => self.are_latest(session, &told["value"], now),

@@ -161,7 +161,14 @@ impl Player {
                 self.connect(line).await;
                 self.prove_by_pol(line, how).await;
             }
-            Step::Enrol { line, request, fate } => self.enrol(line, &request, fate).await,
+            Step::Enrol { line, request, fate, commands } => {
+                self.enrol(line, &request, fate).await;
+                for command in commands {
+                    self.connect(line).await;
+                    let command = self.filled(command.as_bytes());
+                    self.send(line, &command).await;
+                }
+            }
             Step::Wait(time) => self.pass(time).await,
             Step::Leave(line) => self.lines[line].stream = None,
             Step::Restart => self.restart().await,

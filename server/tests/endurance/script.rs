@@ -32,11 +32,12 @@ pub enum Step {
         line: usize,
         how: Proof,
     },
-    /// Somebody asks to be enrolled, and comes with what the owner made of that.
+    /// Somebody asks to be enrolled, comes with what the owner made of that, and does these.
     Enrol {
         line: usize,
         request: String,
         fate: Fate,
+        commands: Vec<String>,
     },
     /// Time goes by.
     Wait(Duration),
@@ -212,7 +213,9 @@ impl<'a> Script<'a> {
             13 => self.several(line)?,
             26 | 27 => {
                 let fate = self.one_of(&FATES)?;
-                Step::Enrol { line, request: self.request()?, fate }
+                let (request, count) = (self.newcomer()?, self.byte()? % 8 + 2);
+                let commands: Option<_> = (0..count).map(|_| self.some()).collect();
+                Step::Enrol { line, request, fate, commands: commands? }
             }
             28..=31 => Step::Send { line, bytes: self.errand()?.into_bytes(), is_made_up: false },
             _ => Step::Send { line, bytes: self.command()?.into_bytes(), is_made_up: false },
@@ -225,7 +228,7 @@ impl<'a> Script<'a> {
 
     /// Bytes as they are.
     fn raw(&mut self, line: usize) -> Option<Step> {
-        let length = usize::from(self.byte()?).min(self.bytes.len());
+        let length = usize::from(self.byte()? % 64).min(self.bytes.len());
         let (bytes, rest) = self.bytes.split_at(length);
         self.bytes = rest;
         Some(Step::Send { line, bytes: bytes.to_vec(), is_made_up: true })
@@ -386,12 +389,16 @@ impl<'a> Script<'a> {
         })
     }
 
+    /// An errand as often as another command.
+    fn some(&mut self) -> Option<String> {
+        if self.byte()? % 2 == 0 { self.errand() } else { self.command() }
+    }
+
     fn batch(&mut self) -> Option<String> {
         let count = self.byte()? % 5;
         let commands: Option<Vec<String>> = (0..count)
             .map(|id| {
-                let command = if self.byte()? % 4 == 0 { self.errand()? } else { self.command()? };
-                let command = command.replace('\\', "\\\\").replace('"', "\\\"");
+                let command = self.some()?.replace('\\', "\\\\").replace('"', "\\\"");
                 Some(format!(r#"{{"id":{id},"command":"{command}"}}"#))
             })
             .collect();
@@ -400,14 +407,24 @@ impl<'a> Script<'a> {
 
     fn request(&mut self) -> Option<String> {
         let app = self.one_of(&["wavi", "buzz", "a b", ""])?;
-        let device = self.one_of(&["pixel", "pixel", "ipad"])?;
-        let namespaces = self.one_of(&NAMESPACES)?;
         let key = match self.byte()? % 8 {
             0 => "nothing that signs",
             _ => &keys().public,
         };
         let otp = self.one_of(&[PASSCODE, PASSCODE, PASSCODE, PASSCODE, "abc123", "WRONG1", ""])?;
-        let life = self.one_of(&["", "", r#","apkamKeysExpiryInMillis":90000"#])?;
+        self.request_of(app, otp, key)
+    }
+
+    /// With nothing wrong, unless the same app has asked before.
+    fn newcomer(&mut self) -> Option<String> {
+        let app = self.one_of(&["wavi", "buzz", "notes", "mail"])?;
+        self.request_of(app, PASSCODE, &keys().public)
+    }
+
+    fn request_of(&mut self, app: &str, otp: &str, key: &str) -> Option<String> {
+        let device = self.one_of(&["pixel", "pixel", "ipad"])?;
+        let namespaces = self.one_of(&NAMESPACES)?;
+        let life = self.one_of(&["", "", "", r#","apkamKeysExpiryInMillis":90000"#])?;
         let symmetric = self.token();
         Some(format!(
             r#"enroll:request:{{"appName":"{app}","deviceName":"{device}","otp":"{otp}","namespaces":{{{namespaces}}},"apkamPublicKey":"{key}","encryptedAPKAMSymmetricKey":"{symmetric}"{life}}}"#
