@@ -916,7 +916,8 @@ impl Model {
         if let Message::Key { value: Some(value), .. } = &notify.message {
             self.guard_token(value);
         }
-        let one = Notify { target: Target::For(reader.clone()), ..notify.clone() };
+        let target = to.cloned().map_or_else(|| notify.target.clone(), Target::For);
+        let one = Notify { target, ..notify.clone() };
         let subject = match one.message {
             Message::Text(_) => "*".to_owned(),
             Message::Key { .. } => one.subject(&name(OWNER)).unwrap_or_default(),

@@ -168,6 +168,10 @@ impl Player {
                     let command = self.filled(command.as_bytes());
                     self.send(line, &command).await;
                 }
+                for command in ["scan:showHidden:true", "sync:from:-1:limit:25", "notify:list"] {
+                    self.connect(line).await;
+                    self.send(line, command.as_bytes()).await;
+                }
             }
             Step::Wait(time) => self.pass(time).await,
             Step::Leave(line) => self.lines[line].stream = None,
