@@ -6,6 +6,12 @@
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Builder;
 
+#[path = "../../server/tests/endurance/commits.rs"]
+mod commits;
+#[path = "../../server/tests/endurance/enrolled.rs"]
+mod enrolled;
+#[path = "../../server/tests/endurance/grants.rs"]
+mod grants;
 #[path = "../../server/tests/endurance/model.rs"]
 mod model;
 #[path = "../../server/tests/endurance/player.rs"]

@@ -30,7 +30,14 @@ impl Redis {
         let child = Command::new("redis-server")
             .args(["--port", "0", "--bind", "127.0.0.1", "--tls-port", &port.to_string()])
             .args(["--tls-auth-clients", "no", "--save", "", "--appendonly", "yes"])
-            .args(["--appendfsync", "always", "--maxclients", &connections_max.to_string()])
+            .args([
+                "--protected-mode",
+                "no",
+                "--appendfsync",
+                "always",
+                "--maxclients",
+                &connections_max.to_string(),
+            ])
             .arg("--tls-cert-file")
             .arg(&certificate)
             .arg("--tls-key-file")

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
+mod commits;
 mod days;
+mod enrolled;
+mod grants;
 mod model;
 mod player;
 mod script;

@@ -4,10 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::enrollment::{Access, EnrollmentStatus, Namespaces};
 use protocol::response::{ErrorShape, Fault};
-use protocol::verb::{HashingAlgo, Notify, Projection, SigningAlgo, Target};
-use protocol::{AtKey, Command, MetadataPatch, Verb};
+use protocol::verb::{
+    Batch, BatchCommand, Config, Decision, Enroll, EnrollRequest, HashingAlgo, Keys, KeysPut,
+    Message, Notify, NotifyAll, Otp, Pkam, Projection, SigningAlgo, Stats, SyncFrom, Target,
+    Visibility,
+};
+use protocol::{AtKey, AtSign, Command, EnrollmentId, MetadataPatch, Verb};
 
+use crate::commits::Log;
+use crate::enrolled::{By, Enrolment, Enrolments, KeptKey};
+use crate::grants::{Grant, is_managed, parts};
 use crate::world::{cram_digest, keys, name, secret};
 
 pub const OWNER: &str = "@alice";
@@ -27,6 +35,15 @@ pub enum Who {
     Peer,
 }
 
+/// How somebody has proved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proved {
+    Secret,
+    Key,
+    Enrolment(String),
+    Peer,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Session {
@@ -35,6 +52,11 @@ pub struct Session {
     pub shows_certificate: bool,
     /// The played peer has laid out the right signature for the challenge.
     pub is_signed: bool,
+    /// What an owner's connection stands on, if not on everything.
+    pub enrolment: Option<String>,
+    /// When it asked to be enrolled.
+    pub asked: Vec<i64>,
+    is_by_secret: bool,
     challenge: Option<Challenge>,
     shape: ErrorShape,
 }
@@ -57,6 +79,8 @@ pub struct Kept {
     pub ccd: Option<bool>,
     pub available_at: Option<i64>,
     pub expires_at: Option<i64>,
+    /// What it is worth is the server's secret.
+    pub is_opaque: bool,
 }
 
 /// A text that not everybody may see.
@@ -64,7 +88,12 @@ pub struct Kept {
 struct Secret {
     text: String,
     is_public: bool,
+    /// Other identities, and enrolments by their ids.
     readers: BTreeSet<String>,
+    /// Keys that have it, or had it; a star for what is in no namespace.
+    names: BTreeSet<String>,
+    /// Who may look at enrolments sees it.
+    is_for_managers: bool,
 }
 
 /// What an answer has to be.
@@ -104,6 +133,22 @@ pub enum Wanted {
     Some,
     /// Data or an error.
     Any,
+    /// What came after a commit.
+    Page(SyncFrom),
+    Stats(Stats),
+    /// What each of these comes to, one after the other.
+    Batch(Vec<BatchCommand>),
+    /// An id for each of these.
+    Recipients(Vec<String>),
+    Passcode,
+    /// An enrolment that is so now; of this id, unless it is new.
+    Enrolled(&'static str, Option<String>),
+    /// What the connection sees of the enrolments.
+    Enrolments(Option<Vec<EnrollmentStatus>>),
+    /// Just these, in any order.
+    KeyNames(Vec<String>),
+    /// What an enrolment keeps under a name.
+    KeptKey(String),
 }
 
 /// What a command does besides.
@@ -118,20 +163,31 @@ pub enum Effect {
     Delete(AtKey),
     ForgetSecret,
     /// It is of this one if the command succeeds, and nobody's otherwise.
-    Prove(Who),
+    Prove(Proved),
     Ask(ErrorShape),
     Monitor,
     Tell(Box<Notify>),
+    TellAll(Box<NotifyAll>),
     /// Copies of others' keys may have changed: at most so many commits.
     Copies(u64),
-    /// The model does not know the command.
-    Unknown,
+    Block(Config),
+    Draw(Option<i64>),
+    SetPasscode(String, Option<i64>),
+    /// Counts, whatever it comes to.
+    Enrol(Box<EnrollRequest>, By),
+    Decide(EnrollmentId, Decision),
+    KeepKey(String, Box<KeysPut>),
+    ForgetKey(String),
 }
 
 /// All that a server holds, as far as clients can tell.
 #[derive(Debug, Default)]
 pub struct Model {
     pub keys: BTreeMap<String, Kept>,
+    pub log: Log,
+    pub enrolments: Enrolments,
+    blocked: Vec<AtSign>,
+    nothing: Namespaces,
     is_secret_gone: bool,
     secrets: Vec<Secret>,
     next_commit: Option<u64>,
@@ -152,6 +208,9 @@ impl Session {
             is_monitor: false,
             shows_certificate,
             is_signed: false,
+            enrolment: None,
+            asked: Vec::new(),
+            is_by_secret: false,
             challenge: None,
             shape: ErrorShape::Classic,
         }
@@ -190,10 +249,34 @@ impl Session {
         self.shape
     }
 
-    pub fn become_of(&mut self, who: Who) {
-        self.who = who;
-        self.is_monitor &= who == Who::Owner;
+    /// Somebody has proved who they are; none: nobody has.
+    pub fn become_of(&mut self, proved: Option<&Proved>) {
+        self.who = match proved {
+            None => Who::Open,
+            Some(Proved::Peer) => Who::Peer,
+            Some(_) => Who::Owner,
+        };
+        self.is_monitor &= self.who == Who::Owner;
+        self.is_by_secret = proved == Some(&Proved::Secret);
         self.challenge = None;
+        self.stand_on(match proved {
+            Some(Proved::Enrolment(id)) => Some(id.clone()),
+            _ => None,
+        });
+    }
+
+    /// A monitor of other rights is none any more.
+    fn stand_on(&mut self, enrolment: Option<String>) {
+        self.is_monitor &= self.enrolment == enrolment;
+        self.enrolment = enrolment;
+    }
+
+    fn by(&self) -> By {
+        match self.who {
+            Who::Owner if self.is_by_secret => By::Secret,
+            Who::Owner => By::Owner,
+            Who::Peer | Who::Open => By::Anybody,
+        }
     }
 
     fn fresh(&self, is_own: bool, now: i64) -> Option<&str> {
@@ -231,8 +314,30 @@ impl Kept {
 impl Model {
     /// Nobody but the owner may ever read this.
     pub fn guard(&mut self, text: &str) {
-        let (text, readers) = (text.to_owned(), BTreeSet::new());
-        self.secrets.push(Secret { text, is_public: false, readers });
+        self.secrets.push(Secret {
+            text: text.to_owned(),
+            is_public: false,
+            readers: BTreeSet::new(),
+            names: BTreeSet::new(),
+            is_for_managers: false,
+        });
+    }
+
+    /// Nobody but the owner, and who may read this key.
+    pub fn guard_under(&mut self, name: &str, text: &str) {
+        self.guard(text);
+        self.secrets.iter_mut().for_each(|secret| {
+            if secret.text == text {
+                secret.names.insert(name.to_owned());
+            }
+        });
+    }
+
+    /// The same, unless it is known or nothing that the script has made.
+    fn guard_token(&mut self, text: &str) {
+        if is_token(text) && !self.secrets.iter().any(|secret| secret.text == text) {
+            self.guard(text);
+        }
     }
 
     /// Somebody has made this line up: what it contains is no secret of ours any more.
@@ -241,21 +346,41 @@ impl Model {
         self.secrets.retain(|secret| !line.contains(&secret.text.to_lowercase()));
     }
 
+    /// What a connection may do, unless that is everything.
+    pub fn grant(&self, session: &Session) -> Option<Grant<'_>> {
+        let id = session.enrolment.as_ref()?;
+        Some(self.enrolments.all.get(id).map_or(Grant(&self.nothing), Enrolment::grant))
+    }
+
     /// Fails if these bytes show what this connection may not see.
-    pub fn check_secrets(&self, who: Who, shown: &str) {
-        for secret in &self.secrets {
-            let may_see = match who {
-                Who::Owner => true,
-                Who::Peer => secret.is_public || secret.readers.contains(PEER),
-                Who::Open => secret.is_public,
+    pub fn check_secrets(&self, session: &Session, shown: &str) {
+        for secret in self.secrets.iter().filter(|secret| shown.contains(&secret.text)) {
+            let may_see = match (session.who, self.grant(session)) {
+                (Who::Owner, None) => true,
+                (Who::Owner, Some(grant)) => {
+                    let is_reader =
+                        secret.readers.iter().any(|id| session.enrolment.as_ref() == Some(id));
+                    is_reader
+                        || (secret.is_for_managers && grant.has("__manage", Access::Read))
+                        || secret.names.iter().any(|name| match name.as_str() {
+                            "*" => grant.has("*", Access::Read),
+                            name => grant.may(Access::Read, name),
+                        })
+                }
+                (Who::Peer, _) => secret.readers.contains(PEER),
+                (Who::Open, _) => false,
             };
-            assert!(may_see || !shown.contains(&secret.text), "{who:?} is shown {shown:?}");
+            assert!(secret.is_public || may_see, "{session:?} is shown {shown:?}");
         }
     }
 
     /// What this line has to come to. Nothing is changed yet.
     pub fn expect(&self, session: &Session, line: &[u8], now: i64) -> (Wanted, Effect) {
         let refused = |code| (Wanted::Error(code), Effect::None);
+        let own = session.enrolment.as_deref();
+        if let Some(code) = own.and_then(|id| self.enrolments.refusal(id, now)) {
+            return refused(code);
+        }
         if session.who == Who::Open && line.len() > STRANGERS_LINE_BYTES_MAX {
             return refused("AT0005");
         }
@@ -264,48 +389,91 @@ impl Model {
         if verb.needs_owner() && session.who != Who::Owner {
             return refused("AT0401");
         }
+        if verb == Verb::Enroll
+            && session.who != Who::Owner
+            && let Err(error) = Enroll::check_open(line)
+        {
+            return refused(error.code().code());
+        }
         match Command::parse(verb, line) {
             Ok(command) => self.of_command(session, command, now),
             Err(error) => refused(Fault::from(error).code.code()),
         }
     }
 
+    /// The same for a line in a batch: what would change the connection is not done there.
+    pub fn expect_in_batch(&self, session: &Session, line: &str, now: i64) -> (Wanted, Effect) {
+        let (wanted, effect) = self.expect(session, line.as_bytes(), now);
+        let verb = Verb::select(line);
+        let is_out_of_place = matches!(
+            verb.map(|verb| Command::parse(verb, line)),
+            Some(Ok(Command::From(_)
+                | Command::Cram { .. }
+                | Command::Pkam(_)
+                | Command::Pol
+                | Command::Monitor(_)
+                | Command::Enroll(_)
+                | Command::Batch(_)
+                | Command::Noop { millis: 1.. }))
+        );
+        if is_out_of_place { (Wanted::Error("AT0003"), Effect::None) } else { (wanted, effect) }
+    }
+
     fn of_command(&self, session: &Session, command: Command, now: i64) -> (Wanted, Effect) {
         match command {
             Command::From(from) => {
                 let is_own = from.name == name(OWNER);
+                if self.blocked.contains(&from.name) {
+                    return (Wanted::Error("AT0013"), Effect::Ask(from.error_shape));
+                }
                 let is_taken = is_own || (session.shows_certificate && from.name == name(PEER));
                 let wanted = if is_taken { Wanted::Challenge { is_own } } else { Wanted::Failure };
                 (wanted, Effect::Ask(from.error_shape))
             }
-            Command::Cram { digest } => self.proof(session, now, |challenge| {
+            Command::Cram { digest } => self.proof(session, now, Proved::Secret, |challenge| {
                 !self.is_secret_gone && digest == cram_digest(OWNER, challenge)
             }),
-            Command::Pkam(pkam) => self.proof(session, now, |challenge| {
-                let key = self.keys.get(PKAM_KEY).filter(|key| key.is_active(now));
-                let is_ours = key.is_some_and(|key| key.value.as_ref() == Some(&keys().public));
-                let is_plain = pkam.enrollment_id.is_none()
-                    && pkam.signing_algo == SigningAlgo::Rsa2048
-                    && pkam.hashing_algo == HashingAlgo::Sha256;
-                let signature = keys().sign(challenge);
-                let sent = pkam.signature.trim().trim_end_matches('=');
-                is_ours && is_plain && sent == signature.trim_end_matches('=')
-            }),
+            Command::Pkam(pkam) => self.of_pkam(session, &pkam, now),
             Command::Pol if session.who == Who::Open && session.challenge(false).is_some() => {
                 match session.is_signed && session.fresh(false, now).is_some() {
-                    true => (Wanted::Believed, Effect::Prove(Who::Peer)),
-                    false => (Wanted::Error("AT0401"), Effect::Prove(Who::Peer)),
+                    true => (Wanted::Believed, Effect::Prove(Proved::Peer)),
+                    false => (Wanted::Error("AT0401"), Effect::Prove(Proved::Peer)),
                 }
             }
             Command::Pol => (Wanted::Error("AT0011"), Effect::None),
             Command::Info { .. } => (Wanted::Some, Effect::None),
             Command::Noop { .. } => (Wanted::Data("ok".to_owned()), Effect::None),
             command => match session.who {
-                Who::Owner => self.of_owner(command, now),
-                Who::Peer => self.of_peer(command, now),
-                Who::Open => self.of_anybody(command, now),
+                Who::Owner => self.of_owner(session, command, now),
+                Who::Peer => self.of_peer(session, command, now),
+                Who::Open => self.of_anybody(session, command, now),
             },
         }
+    }
+
+    fn of_pkam(&self, session: &Session, pkam: &Pkam, now: i64) -> (Wanted, Effect) {
+        let id = pkam.enrollment_id.as_ref().map(EnrollmentId::as_str);
+        let proved = id.map_or(Proved::Key, |id| Proved::Enrolment(id.to_owned()));
+        let is_asked = session.who == Who::Owner || session.challenge.is_some();
+        if let Some(code) = id.and_then(|id| self.enrolments.refusal(id, now))
+            && is_asked
+        {
+            return (Wanted::Error(code), Effect::Prove(proved));
+        }
+        let key = match id {
+            Some(id) => self.enrolments.all.get(id).map(|one| &one.key),
+            None => {
+                let key = self.keys.get(PKAM_KEY).filter(|key| key.is_active(now));
+                key.and_then(|key| key.value.as_ref())
+            }
+        };
+        self.proof(session, now, proved, |challenge| {
+            let is_plain = pkam.signing_algo == SigningAlgo::Rsa2048
+                && pkam.hashing_algo == HashingAlgo::Sha256;
+            let signature = keys().sign(challenge);
+            let sent = pkam.signature.trim().trim_end_matches('=');
+            key == Some(&keys().public) && is_plain && sent == signature.trim_end_matches('=')
+        })
     }
 
     /// Cram and pkam: what is not proved costs what was proved before.
@@ -313,19 +481,23 @@ impl Model {
         &self,
         session: &Session,
         now: i64,
+        proved: Proved,
         is_met: impl Fn(&str) -> bool,
     ) -> (Wanted, Effect) {
         if session.who != Who::Owner && session.challenge.is_none() {
             return (Wanted::Error("AT0015"), Effect::None);
         }
         match session.fresh(true, now).is_some_and(is_met) {
-            true => (Wanted::Data("success".to_owned()), Effect::Prove(Who::Owner)),
-            false => (Wanted::Failure, Effect::Prove(Who::Owner)),
+            true => (Wanted::Data("success".to_owned()), Effect::Prove(proved)),
+            false => (Wanted::Failure, Effect::Prove(proved)),
         }
     }
 
-    fn of_anybody(&self, command: Command, now: i64) -> (Wanted, Effect) {
+    fn of_anybody(&self, session: &Session, command: Command, now: i64) -> (Wanted, Effect) {
         let wanted = match command {
+            Command::Enroll(Enroll::Request(request)) => {
+                return self.of_request(session, request, now);
+            }
             Command::Lookup(lookup) => {
                 let key = format!("public:{}{}", lookup.entity, lookup.owner);
                 self.read(&key, lookup.projection, now)
@@ -337,12 +509,12 @@ impl Model {
             }
             Command::Scan(_) | Command::Notify(_) => Wanted::Error("AT0401"),
             Command::NotifyList(_) => Wanted::Null,
-            _ => Wanted::Any,
+            _ => Wanted::Error("AT0401"),
         };
         (wanted, Effect::None)
     }
 
-    fn of_peer(&self, command: Command, now: i64) -> (Wanted, Effect) {
+    fn of_peer(&self, session: &Session, command: Command, now: i64) -> (Wanted, Effect) {
         match command {
             Command::Lookup(lookup) => {
                 let key = format!("{PEER}:{}{}", lookup.entity, lookup.owner);
@@ -354,13 +526,17 @@ impl Model {
             }
             Command::Notify(_) => (Wanted::Any, Effect::Copies(1)),
             Command::NotifyList(_) => (Wanted::Any, Effect::None),
-            command => self.of_anybody(command, now),
+            command => self.of_anybody(session, command, now),
         }
     }
 
-    fn of_owner(&self, command: Command, now: i64) -> (Wanted, Effect) {
+    fn of_owner(&self, session: &Session, command: Command, now: i64) -> (Wanted, Effect) {
         let owner = name(OWNER);
         let quiet = |wanted| (wanted, Effect::None);
+        let grant = self.grant(session);
+        if grant.is_some_and(|grant| is_forbidden(grant, &command)) {
+            return quiet(Wanted::Error("AT0009"));
+        }
         match command {
             Command::Update(update) => match update.check_owner(&owner) {
                 Ok(()) => put(update.key, update.patch, Some(update.value)),
@@ -398,16 +574,153 @@ impl Model {
             Command::Scan(scan) if scan.of.as_ref().is_none_or(|of| *of == owner) => {
                 quiet(self.names("", scan.regex.is_some(), now, |name| {
                     is_seen_by_owner(name, scan.show_hidden)
+                        && grant.is_none_or(|grant| grant.sees(name))
                 }))
             }
             Command::Scan(_) => (Wanted::Any, Effect::Copies(1)),
+            Command::Notify(notify) if !may_tell(grant, &notify) => quiet(Wanted::Failure),
             Command::Notify(notify) => (Wanted::Any, Effect::Tell(notify)),
+            Command::NotifyAll(all) => of_notify_all(grant, all),
             Command::Monitor(_) => (Wanted::Silence, Effect::Monitor),
+            Command::NotifyRemove { .. } if grant.is_some() => quiet(Wanted::Any),
             Command::NotifyRemove { .. } => quiet(Wanted::Data("success".to_owned())),
             Command::NotifyStatus { .. } | Command::NotifyFetch { .. } | Command::NotifyList(_) => {
                 quiet(Wanted::Any)
             }
-            _ => (Wanted::Any, Effect::Unknown),
+            Command::SyncFrom(sync) => quiet(Wanted::Page(sync)),
+            Command::Stats(stats) => quiet(Wanted::Stats(stats)),
+            Command::Batch(Batch { commands }) => quiet(Wanted::Batch(commands)),
+            Command::Config(config) => self.of_config(config),
+            Command::Otp(Otp::Get { ttl }) => (Wanted::Passcode, Effect::Draw(ttl)),
+            Command::Otp(Otp::Put { .. }) if !manages(grant, Access::Write) => {
+                quiet(Wanted::Error("AT0011"))
+            }
+            Command::Otp(Otp::Put { code, ttl }) => {
+                (Wanted::Data("ok".to_owned()), Effect::SetPasscode(code, ttl))
+            }
+            Command::Enroll(enroll) => self.of_enroll(session, enroll, now),
+            Command::Keys(keys) => match (grant, &session.enrolment) {
+                (Some(grant), Some(id)) => self.of_keys(grant, id, keys, now),
+                _ => quiet(Wanted::Error("AT0011")),
+            },
+            Command::From(_)
+            | Command::Cram { .. }
+            | Command::Pkam(_)
+            | Command::Pol
+            | Command::Info { .. }
+            | Command::Noop { .. } => unreachable!("they are the same for all"),
+        }
+    }
+
+    fn of_config(&self, config: Config) -> (Wanted, Effect) {
+        let wanted = match &config {
+            Config::ShowBlocked if self.blocked.is_empty() => Wanted::Null,
+            Config::ShowBlocked => {
+                Wanted::Data(serde_json::to_string(&self.blocked).expect("a list of names"))
+            }
+            Config::Setting => Wanted::Some,
+            Config::Block(_) | Config::Unblock(_) => Wanted::Data("success".to_owned()),
+        };
+        (wanted, Effect::Block(config))
+    }
+
+    fn of_request(
+        &self,
+        session: &Session,
+        request: Box<EnrollRequest>,
+        now: i64,
+    ) -> (Wanted, Effect) {
+        let by = session.by();
+        let wanted = match self.enrolments.may_ask(&session.asked, by, &request, now) {
+            Some(status) => Wanted::Enrolled(status.as_str(), None),
+            None => Wanted::Error("AT0011"),
+        };
+        (wanted, Effect::Enrol(request, by))
+    }
+
+    fn of_enroll(&self, session: &Session, enroll: Enroll, now: i64) -> (Wanted, Effect) {
+        let own = session.enrolment.as_deref();
+        match enroll {
+            Enroll::Request(request) => self.of_request(session, request, now),
+            Enroll::Decide { id, decision } => {
+                let wanted = match self.enrolments.after(own, &id, &decision, now) {
+                    Some(Ok(status)) => Wanted::Enrolled(status, Some(id.as_str().to_owned())),
+                    Some(Err(code)) => Wanted::Error(code),
+                    None => Wanted::Any,
+                };
+                (wanted, Effect::Decide(id, decision))
+            }
+            Enroll::List { filter } => (Wanted::Enrolments(filter), Effect::None),
+            Enroll::Fetch { id } => {
+                let may = own == Some(id.as_str()) || manages(self.grant(session), Access::Read);
+                let status = self.enrolments.status(id.as_str(), now);
+                let wanted = match self.enrolments.all.contains_key(id.as_str()) {
+                    _ if !may => Wanted::Error("AT0011"),
+                    false => Wanted::Error("AT0015"),
+                    true if status == EnrollmentStatus::Expired => Wanted::Any,
+                    true => Wanted::Enrolled(status.as_str(), None),
+                };
+                (wanted, Effect::None)
+            }
+        }
+    }
+
+    fn of_keys(&self, grant: Grant<'_>, id: &str, keys: Keys, now: i64) -> (Wanted, Effect) {
+        let quiet = |wanted| (wanted, Effect::None);
+        match keys {
+            Keys::List { visibility } => {
+                quiet(Wanted::KeyNames(self.enrolments.names(id, visibility)))
+            }
+            Keys::Put(put) => {
+                let Ok(key) = put.key(&name(OWNER)) else { return quiet(Wanted::Error("AT0016")) };
+                let may = match put.namespace.as_str() {
+                    "__global" => true,
+                    "__manage" => grant.has("__manage", Access::Write),
+                    space => grant.may(Access::Write, &format!("key.{space}{OWNER}")),
+                };
+                let old = self.enrolments.keys.get(key.as_str());
+                if !may || old.is_some_and(|old| old.id != id) {
+                    return quiet(Wanted::Error("AT0009"));
+                }
+                let name = key.as_str().to_owned();
+                (Wanted::Data("-1".to_owned()), Effect::KeepKey(name, put))
+            }
+            Keys::Get { name } | Keys::Delete { name } if AtKey::parse(&name).is_err() => {
+                quiet(Wanted::Error("AT0015"))
+            }
+            Keys::Get { name } => quiet(self.kept_key(id, &name, now)),
+            Keys::Delete { name } => {
+                let name = AtKey::parse(&name).expect("a key").as_str().to_owned();
+                let is_own = self.enrolments.keys.get(&name).is_some_and(|key| key.id == id);
+                let is_there = self.keys.get(&name).is_some_and(|kept| !kept.is_expired(now));
+                if !is_reachable(id, &name) || (is_there && !is_own) {
+                    return quiet(Wanted::Error("AT0009"));
+                }
+                (Wanted::Data("-1".to_owned()), Effect::ForgetKey(name))
+            }
+        }
+    }
+
+    fn kept_key(&self, id: &str, name: &str, now: i64) -> Wanted {
+        let name = AtKey::parse(name).expect("a key").as_str().to_owned();
+        if !is_reachable(id, &name) {
+            return Wanted::Error("AT0009");
+        }
+        if self.is_wild(&name) {
+            return Wanted::Any;
+        }
+        let kept = self.keys.get(&name).filter(|kept| kept.is_active(now));
+        match (kept, self.enrolments.keys.get(&name)) {
+            (None, _) => Wanted::Error("AT0015"),
+            (Some(_), Some(key)) if key.id == id || name.starts_with("public:") => {
+                Wanted::KeptKey(name)
+            }
+            (Some(_), Some(_)) => Wanted::Error("AT0009"),
+            (Some(kept), None) => match &kept.value {
+                _ if kept.is_opaque => Wanted::Some,
+                Some(value) => Wanted::Data(value.clone()),
+                None => Wanted::Null,
+            },
         }
     }
 
@@ -431,6 +744,7 @@ impl Model {
         let key = key.to_owned();
         match (projection, &kept.value) {
             _ if !kept.is_active(now) => Wanted::Null,
+            _ if kept.is_opaque => Wanted::Some,
             (Projection::Value, Some(value)) => Wanted::Data(value.clone()),
             (Projection::Value, None) => Wanted::Null,
             (Projection::Meta, _) => Wanted::Record { key, kept: kept.clone(), is_whole: false },
@@ -457,23 +771,160 @@ impl Model {
         name.starts_with("cached:") || self.wild.contains(name)
     }
 
-    /// The command has succeeded.
-    pub fn done(&mut self, effect: &Effect, now: i64) {
+    /// The command has succeeded, with this answer.
+    pub fn done(&mut self, session: &Session, effect: &Effect, data: &str, now: i64) {
         match effect {
-            Effect::Put { key, patch, value } => self.put(key, patch, value.as_deref(), now),
+            Effect::Put { key, patch, value } => {
+                self.put(key, patch, value.as_deref(), now);
+                self.commit(key, data, if value.is_some() { '*' } else { '#' });
+            }
             Effect::Delete(key) => {
                 self.keys.remove(key.as_str());
                 self.touch(key);
+                self.commit(key, data, '-');
             }
             Effect::ForgetSecret => self.is_secret_gone = true,
-            Effect::Tell(notify) => {
-                if let Target::For(reader) = &notify.target {
-                    self.show_to(&reader.to_string(), &format!("{:?}", notify.message));
-                }
+            Effect::Tell(notify) => self.tell(notify, None),
+            Effect::TellAll(all) => {
+                all.recipients.iter().for_each(|reader| self.tell(&all.notify, Some(reader)));
             }
             Effect::Copies(commits) => self.slack += commits,
-            Effect::None | Effect::Prove(_) | Effect::Ask(_) | Effect::Monitor => {}
-            Effect::Unknown => self.is_blind = true,
+            Effect::Block(Config::Block(names)) => {
+                let owner = name(OWNER);
+                for name in names.iter().filter(|name| **name != owner) {
+                    if !self.blocked.contains(name) {
+                        self.blocked.push(name.clone());
+                    }
+                }
+            }
+            Effect::Block(Config::Unblock(names)) => {
+                self.blocked.retain(|name| !names.contains(name));
+            }
+            Effect::Draw(ttl) => self.enrolments.draw(data, *ttl, now),
+            Effect::SetPasscode(code, ttl) => self.enrolments.set_passcode(code, *ttl, now),
+            Effect::Decide(id, decision) => self.decided(id.as_str(), decision, now),
+            Effect::KeepKey(name, put) => self.keep_key(session, name, put),
+            Effect::ForgetKey(name) => {
+                self.keys.remove(name);
+                self.enrolments.keys.remove(name);
+            }
+            Effect::None
+            | Effect::Prove(_)
+            | Effect::Ask(_)
+            | Effect::Monitor
+            | Effect::Enrol(..)
+            | Effect::Block(_) => {}
+        }
+    }
+
+    fn commit(&mut self, key: &AtKey, id: &str, operation: char) {
+        if let Ok(id) = id.parse() {
+            self.log.insert(key.as_str().to_owned(), (id, operation));
+        }
+        // A way around the verbs that keep these.
+        let name = key.as_str();
+        self.is_blind |= is_managed(key.entity()) || name == format!("private:blocklist{OWNER}");
+    }
+
+    /// Somebody has asked to be enrolled; `id` where that came to something.
+    pub fn asked(
+        &mut self,
+        session: &mut Session,
+        request: &EnrollRequest,
+        by: By,
+        id: Option<&str>,
+        now: i64,
+    ) {
+        self.enrolments.asked(&mut session.asked, by, request, id, now);
+        let Some(id) = id else { return };
+        if let Some(text) = &request.encrypted_symmetric_key {
+            self.guard_token(text);
+            for secret in self.secrets.iter_mut().filter(|secret| secret.text == *text) {
+                secret.readers.insert(id.to_owned());
+                secret.is_for_managers = true;
+            }
+        }
+        if by == By::Secret {
+            let value = Some(request.apkam_public_key.clone());
+            self.keys.insert(PKAM_KEY.to_owned(), Kept { value, ..Kept::default() });
+            self.publish(id, now);
+            session.stand_on(Some(id.to_owned()));
+        }
+        self.store(id);
+    }
+
+    fn decided(&mut self, id: &str, decision: &Decision, now: i64) {
+        let names = self.enrolments.stored(id);
+        let published =
+            self.enrolments.all.get(id).map(|one| (one.published(), one.published_value()));
+        self.enrolments.decided(id, decision, now);
+        match (decision, published) {
+            (Decision::Delete, Some((name, value))) => {
+                let current = self.keys.get(&name).filter(|kept| kept.is_active(now));
+                if current.is_some_and(|kept| kept.value == Some(value)) {
+                    self.keys.remove(&name);
+                }
+                names.iter().for_each(|name| drop(self.keys.remove(name)));
+            }
+            (Decision::Approve(keys), _) => {
+                for text in [&keys.encryption_private_key, &keys.self_encryption_key] {
+                    self.guard_token(text);
+                    self.show_to(id, text);
+                }
+                self.publish(id, now);
+                self.store(id);
+            }
+            _ => self.store(id),
+        }
+    }
+
+    /// What the server keeps of an enrolment.
+    fn store(&mut self, id: &str) {
+        let expires_at = self.enrolments.all.get(id).and_then(|one| one.ends);
+        for name in self.enrolments.stored(id) {
+            self.keys.insert(name, Kept { expires_at, is_opaque: true, ..Kept::default() });
+        }
+    }
+
+    fn publish(&mut self, id: &str, now: i64) {
+        let Some(one) = self.enrolments.all.get(id) else { return };
+        let (value, expires_at) = (Some(one.published_value()), one.ends);
+        let ttl = expires_at.map(|ends| ends - now);
+        self.keys.insert(one.published(), Kept { value, ttl, expires_at, ..Kept::default() });
+    }
+
+    fn keep_key(&mut self, session: &Session, name: &str, put: &KeysPut) {
+        let id = session.enrolment.clone().unwrap_or_default();
+        self.guard_token(&put.value);
+        self.show_to(&id, &put.value);
+        if put.visibility == Visibility::Public {
+            self.publish_all(&put.value);
+        }
+        self.keys.insert(name.to_owned(), Kept { is_opaque: true, ..Kept::default() });
+        let (value, visibility) = (put.value.clone(), put.visibility);
+        self.enrolments.keys.insert(name.to_owned(), KeptKey { id, value, visibility });
+    }
+
+    /// A notification is for this one, or for whom it says.
+    fn tell(&mut self, notify: &Notify, to: Option<&AtSign>) {
+        let reader = match (&notify.target, to) {
+            (_, Some(to)) => to,
+            (Target::For(reader), None) => reader,
+            (Target::Public, None) => &name(OWNER),
+        };
+        let shown = format!("{:?}", notify.message);
+        if let Message::Key { value: Some(value), .. } = &notify.message {
+            self.guard_token(value);
+        }
+        let target = to.cloned().map_or_else(|| notify.target.clone(), Target::For);
+        let one = Notify { target, ..notify.clone() };
+        let subject = match one.message {
+            Message::Text(_) => "*".to_owned(),
+            Message::Key { .. } => one.subject(&name(OWNER)).unwrap_or_default(),
+        };
+        self.show_to(&reader.to_string(), &shown);
+        for secret in self.secrets.iter_mut().filter(|secret| shown.contains(&secret.text)) {
+            secret.names.insert(subject.clone());
         }
     }
 
@@ -492,16 +943,21 @@ impl Model {
     /// Who may read a value from now on.
     fn classify(&mut self, key: &AtKey, value: &str) {
         if key.is_public() {
-            for secret in self.secrets.iter_mut().filter(|s| value.contains(&s.text)) {
-                secret.is_public = true;
-            }
-        } else if let Some(reader) = key.shared_with() {
-            if is_token(value) && !self.secrets.iter().any(|s| s.text == value) {
-                self.guard(value);
-            }
+            self.publish_all(value);
+        } else {
+            self.guard_token(value);
+        }
+        if let Some(reader) = key.shared_with() {
             self.show_to(&reader.to_string(), value);
-        } else if is_token(value) && !self.secrets.iter().any(|s| s.text == value) {
-            self.guard(value);
+        }
+        for secret in self.secrets.iter_mut().filter(|secret| value.contains(&secret.text)) {
+            secret.names.insert(key.as_str().to_owned());
+        }
+    }
+
+    fn publish_all(&mut self, value: &str) {
+        for secret in self.secrets.iter_mut().filter(|secret| value.contains(&secret.text)) {
+            secret.is_public = true;
         }
     }
 
@@ -527,7 +983,7 @@ impl Model {
             return told == "-1";
         }
         let Ok(id) = told.parse::<u64>() else { return false };
-        let expired = self.keys.values().filter(|kept| kept.is_expired(now)).count() as u64;
+        let expired = self.expired(now);
         let first = self.next_commit.unwrap_or(id);
         self.next_commit = Some(id + 1);
         let slack = std::mem::take(&mut self.slack) + expired;
@@ -535,6 +991,23 @@ impl Model {
         let is_next = first <= id && late <= self.lasting_slack;
         self.lasting_slack = self.lasting_slack.saturating_sub(late);
         is_next
+    }
+
+    /// Keys whose deletion the sweep may have committed.
+    fn expired(&self, now: i64) -> u64 {
+        let is_logged = |name: &str| self.log.contains_key(name);
+        self.keys.iter().filter(|(name, kept)| is_logged(name) && kept.is_expired(now)).count()
+            as u64
+    }
+
+    /// The id of the next commit, if there are no others.
+    pub fn next_commit(&self) -> Option<u64> {
+        self.next_commit
+    }
+
+    /// How many others there may be.
+    pub fn slack(&self, now: i64) -> u64 {
+        self.slack + self.expired(now) + self.lasting_slack
     }
 
     /// The server has started anew: what is uncertain may have been settled meanwhile.
@@ -551,7 +1024,69 @@ fn put(key: AtKey, patch: MetadataPatch, value: Option<String>) -> (Wanted, Effe
 fn is_committed(key: &AtKey) -> bool {
     let name = key.as_str();
     let is_inner = ["private:", "privatekey:", "local:"].iter().any(|p| name.starts_with(p));
-    !is_inner && (!name.starts_with("public:_") || name.starts_with("public:__"))
+    !is_inner
+        && (!name.starts_with("public:_") || name.starts_with("public:__"))
+        && !is_managed(key.entity())
+}
+
+fn manages(grant: Option<Grant<'_>>, access: Access) -> bool {
+    grant.is_none_or(|grant| grant.has("__manage", access))
+}
+
+/// Whether an enrolment may not do this, whatever there is.
+fn is_forbidden(grant: Grant<'_>, command: &Command) -> bool {
+    let (access, name) = match command {
+        Command::Update(update) => (Access::Write, update.key.as_str().to_owned()),
+        Command::UpdateMeta(update) => (Access::Write, update.key.as_str().to_owned()),
+        Command::Delete(delete) => (Access::Write, delete.key.as_str().to_owned()),
+        Command::Llookup(llookup) => (Access::Read, llookup.key.as_str().to_owned()),
+        Command::Lookup(lookup) => {
+            (Access::Read, format!("{OWNER}:{}{}", lookup.entity, lookup.owner))
+        }
+        Command::Config(Config::Block(_) | Config::Unblock(_)) => {
+            return !grant.has("__manage", Access::Write);
+        }
+        _ => return false,
+    };
+    !grant.may(access, &name)
+}
+
+fn may_tell(grant: Option<Grant<'_>>, notify: &Notify) -> bool {
+    let Some(grant) = grant else { return true };
+    match &notify.message {
+        Message::Text(_) => grant.has("*", Access::Write),
+        Message::Key { .. } => {
+            notify.subject(&name(OWNER)).is_ok_and(|subject| grant.may(Access::Write, &subject))
+        }
+    }
+}
+
+fn of_notify_all(grant: Option<Grant<'_>>, all: Box<NotifyAll>) -> (Wanted, Effect) {
+    let owner = name(OWNER);
+    let mut subjects = all.recipients.iter().map(|to| {
+        let one = Notify { target: Target::For(to.clone()), ..all.notify.clone() };
+        (one.subject(&owner), may_tell(grant, &one))
+    });
+    let wanted = match all.notify.check_sender(&owner) {
+        Err(error) => Wanted::Error(error.code().code()),
+        Ok(()) => match subjects.find(|(subject, may)| subject.is_err() || !may) {
+            Some((Err(_), _)) => Wanted::Error("AT0016"),
+            Some(_) => Wanted::Error("AT0009"),
+            None => Wanted::Recipients(all.recipients.iter().map(ToString::to_string).collect()),
+        },
+    };
+    (wanted, Effect::TellAll(all))
+}
+
+/// Whether an enrolment may ask `keys` for this name.
+fn is_reachable(id: &str, name: &str) -> bool {
+    let is_default = [".default_enc_private_key", ".default_self_enc_key"]
+        .iter()
+        .any(|what| name == format!("{id}{what}.__manage{OWNER}"));
+    let folder = parts(name).and_then(|(_, entity)| entity.rsplit('.').nth(1));
+    let is_kept = folder
+        .is_some_and(|folder| ["__public_keys", "__private_keys", "__self_keys"].contains(&folder));
+    is_default || is_kept || name.starts_with("public:")
 }
 
 fn is_seen_by_owner(name: &str, show_hidden: bool) -> bool {

@@ -1,5 +1,6 @@
 //! Plays a script against one server and holds every answer against the model.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use net::dial::ClientStream;
@@ -7,6 +8,7 @@ use protocol::Timestamp;
 use protocol::Verb;
 use protocol::line::LineDecoder;
 use protocol::response::ErrorShape;
+use protocol::verb::Decision;
 use serde_json::Value;
 use server::Limits;
 use storage::sim::{Crash, SimDisk};
@@ -14,8 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use crate::commits::entries;
 use crate::model::{Effect, Kept, Model, OWNER, PEER, Session, Wanted, Who, guarded};
-use crate::script::{LINES, Proof, Script, Step};
+use crate::script::{Fate, ID, LINES, PASSCODE, Proof, Script, Step};
 use crate::world::{Running, Shelf, World, cram_digest, keys};
 
 /// The auditor's connection.
@@ -23,6 +26,9 @@ const AUDITOR: usize = LINES;
 
 /// Longer than anything that a server does; the time is simulated.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// They are told in one shape to all clients.
+const OF_ENROLMENTS: [&str; 4] = ["AT0025", "AT0026", "AT0027", "AT0028"];
 
 const BEGINNING: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -60,6 +66,10 @@ struct Line {
     session: Session,
     /// The last that came was an error, or much time has gone by: the server may have closed.
     may_end: bool,
+    /// Its enrolment was revoked on another connection.
+    must_end: bool,
+    /// What a monitor was told and nobody has looked at yet.
+    told: Vec<String>,
 }
 
 /// Plays a whole script. Inside a runtime whose time is paused.
@@ -129,6 +139,7 @@ impl Player {
         match step {
             Step::Send { line, bytes, is_made_up } => {
                 self.connect(line).await;
+                let bytes = self.filled(&bytes);
                 if is_made_up {
                     self.model.overheard(&bytes);
                 }
@@ -150,6 +161,18 @@ impl Player {
                 self.connect(line).await;
                 self.prove_by_pol(line, how).await;
             }
+            Step::Enrol { line, request, fate, commands } => {
+                self.enrol(line, &request, fate).await;
+                for command in commands {
+                    self.connect(line).await;
+                    let command = self.filled(command.as_bytes());
+                    self.send(line, &command).await;
+                }
+                for command in ["scan:showHidden:true", "sync:from:-1:limit:25", "notify:list"] {
+                    self.connect(line).await;
+                    self.send(line, command.as_bytes()).await;
+                }
+            }
             Step::Wait(time) => self.pass(time).await,
             Step::Leave(line) => self.lines[line].stream = None,
             Step::Restart => self.restart().await,
@@ -167,6 +190,38 @@ impl Player {
         self.send(line, b"from:@alice").await;
         let challenge = self.own_challenge(line, how).await;
         self.send(line, format!("pkam:{}", keys().sign(&challenge)).as_bytes()).await;
+    }
+
+    /// Somebody asks to be enrolled, the owner decides, and the other comes with what that gave.
+    async fn enrol(&mut self, line: usize, request: &str, fate: Fate) {
+        self.connect(AUDITOR).await;
+        self.send(AUDITOR, b"otp:get").await;
+        self.connect(line).await;
+        let request = self.filled(request.as_bytes());
+        self.send(line, &request).await;
+        self.connect(AUDITOR).await;
+        for decision in fate.decisions() {
+            let decision = self.filled(decision.as_bytes());
+            self.send(AUDITOR, &decision).await;
+        }
+        self.connect(line).await;
+        self.send(line, b"from:@alice").await;
+        let challenge = self.own_challenge(line, Proof::Right).await;
+        let pkam = format!("pkam:enrollmentId:{ID}0>:{}", keys().sign(&challenge));
+        let pkam = self.filled(pkam.as_bytes());
+        self.send(line, &pkam).await;
+    }
+
+    /// With the passcode that was drawn last, and with ids of enrolments.
+    fn filled(&self, bytes: &[u8]) -> Vec<u8> {
+        let enrolments = &self.model.enrolments;
+        let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
+        let mut text = text.replace(PASSCODE, &enrolments.drawn);
+        for back in 0..3 {
+            let id = enrolments.ids.iter().rev().nth(back).map_or("nobody", String::as_str);
+            text = text.replace(&format!("{ID}{back}>"), id);
+        }
+        text.into_bytes()
     }
 
     async fn prove_by_pol(&mut self, line: usize, how: Proof) {
@@ -262,6 +317,9 @@ impl Player {
         let Some(stream) = &mut line.stream else { return false };
         let is_written = stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok();
         assert!(is_written || line.may_end, "the server hung up");
+        if !is_written {
+            line.stream = None;
+        }
         is_written
     }
 
@@ -275,6 +333,7 @@ impl Player {
             return false;
         }
         let now = self.world.now().0;
+        let is_over = self.lines[number].must_end;
         let (wanted, effect) = self.model.expect(&self.lines[number].session, sent, now);
         if let Effect::Ask(shape) = effect {
             self.lines[number].session.ask(shape);
@@ -293,19 +352,55 @@ impl Player {
             self.lines[number].stream = None;
             return false;
         };
-        let who = self.lines[number].session.who;
         self.story.0.push(format!("{number}: {:?} {answer:?}", String::from_utf8_lossy(sent)));
-        self.model.check_secrets(who, &answer);
-        let is_error = answer.starts_with("error:");
-        if matches!(effect, Effect::Unknown) {
-            self.model.overheard(sent);
+        assert!(!is_over, "a connection outlives its enrolment");
+        self.check_told(number);
+        self.model.check_secrets(&self.lines[number].session, &answer);
+        if self.world.now().0 > now {
+            self.lines.iter_mut().for_each(|line| line.may_end = true);
         }
-        self.check(number, sent, &answer, &wanted, now);
-        self.settle(number, &answer, &effect, now);
+        self.judge(number, sent, &answer, (&wanted, &effect), now);
+        let is_error = answer.starts_with("error:");
         let prompt = self.lines[number].session.prompt(is_error);
         self.lines[number].read_prompt(&prompt).await;
         self.lines[number].may_end = is_error;
         true
+    }
+
+    /// What a monitor is told is nothing that this connection may not see.
+    fn check_told(&mut self, number: usize) {
+        let told = std::mem::take(&mut self.lines[number].told);
+        told.iter().for_each(|told| self.model.check_secrets(&self.lines[number].session, told));
+    }
+
+    /// Whether an answer is right, and what the model learns from it.
+    fn judge(
+        &mut self,
+        number: usize,
+        sent: &[u8],
+        answer: &str,
+        (wanted, effect): (&Wanted, &Effect),
+        now: i64,
+    ) {
+        match (wanted, answer.strip_prefix("data:")) {
+            (Wanted::Batch(commands), Some(json)) => {
+                let told: Vec<Value> = serde_json::from_str(json).expect("a list of responses");
+                assert_eq!(told.len(), commands.len(), "{json}");
+                for (command, told) in commands.iter().zip(told) {
+                    assert_eq!(told["id"], command.id);
+                    let answer = response(&told["response"], self.lines[number].session.shape());
+                    let session = &self.lines[number].session;
+                    let (wanted, effect) =
+                        self.model.expect_in_batch(session, &command.command, now);
+                    let sent = command.command.as_bytes();
+                    self.judge(number, sent, &answer, (&wanted, &effect), now);
+                }
+            }
+            _ => {
+                self.check(number, sent, answer, wanted, now);
+                self.settle(number, answer, effect, now);
+            }
+        }
     }
 
     /// A monitor is not answered, unless its expression cannot be used.
@@ -324,7 +419,8 @@ impl Player {
     }
 
     fn check(&mut self, number: usize, sent: &[u8], answer: &str, wanted: &Wanted, now: i64) {
-        let shape = self.lines[number].session.shape();
+        let session = &self.lines[number].session;
+        let shape = session.shape();
         let data = answer.strip_prefix("data:");
         let code = code_of(answer, shape);
         let is_right = match wanted {
@@ -350,7 +446,32 @@ impl Player {
             Wanted::Believed => answer.is_empty(),
             Wanted::Some => data.is_some(),
             Wanted::Any => data.is_some() || code.is_some(),
-            Wanted::Silence => false,
+            Wanted::Silence | Wanted::Batch(_) => false,
+            Wanted::Page(sync) => match data {
+                Some(json) => self.model.is_page(session, sync, json, now),
+                None => sync.regex.is_some() && code == Some("AT0003"),
+            },
+            Wanted::Stats(stats) => match data {
+                Some(json) => self.model.are_stats(session, stats, json, now),
+                None => stats.regex.is_some() && code == Some("AT0003"),
+            },
+            Wanted::Recipients(names) => data.is_some_and(|json| are_recipients(json, names)),
+            Wanted::Passcode => data.is_some_and(is_passcode),
+            Wanted::Enrolled(status, id) => data.is_some_and(|json| is_enrolled(json, status, id)),
+            Wanted::Enrolments(filter) => data.is_some_and(|json| {
+                let own = session.enrolment.as_deref();
+                self.model.enrolments.are_listed(own, filter.as_deref(), json, now)
+            }),
+            Wanted::KeyNames(names) => data.is_some_and(|json| {
+                let mut told: Vec<String> = serde_json::from_str(json).expect("a list of names");
+                told.sort();
+                told == *names
+            }),
+            Wanted::KeptKey(name) => data.is_some_and(|json| {
+                let told: Value = serde_json::from_str(json).expect("JSON");
+                let key = self.model.enrolments.keys.get(name);
+                key.is_some_and(|key| told["value"] == key.value && told["enrollmentId"] == key.id)
+            }),
         };
         let is_right = is_right || (self.model.is_blind && (data.is_some() || code.is_some()));
         let session = &self.lines[number].session;
@@ -371,15 +492,35 @@ impl Player {
     fn settle(&mut self, number: usize, answer: &str, effect: &Effect, now: i64) {
         let session = &mut self.lines[number].session;
         let is_error = answer.starts_with("error:");
+        let data = answer.strip_prefix("data:").unwrap_or_default();
         match effect {
-            Effect::Prove(who) => session.become_of(if is_error { Who::Open } else { *who }),
+            Effect::Prove(proved) => session.become_of((!is_error).then_some(proved)),
             Effect::Ask(_) if !is_error => {
-                let text = answer.strip_prefix("data:").unwrap_or_default();
-                let is_own = !text.starts_with("proof:");
-                session.challenged(is_own, text.strip_prefix("proof:").unwrap_or(text), now);
+                let is_own = !data.starts_with("proof:");
+                session.challenged(is_own, data.strip_prefix("proof:").unwrap_or(data), now);
             }
-            effect if !is_error => self.model.done(effect, now),
+            Effect::Enrol(request, by) => {
+                let told: Option<Value> = serde_json::from_str(data).ok();
+                let id = told.as_ref().and_then(|told| told["enrollmentId"].as_str());
+                self.model.asked(session, request, *by, id, now);
+            }
+            effect if !is_error => {
+                self.model.done(session, effect, data, now);
+                if let Effect::Decide(id, Decision::Revoke { .. }) = effect {
+                    self.revoked(number, id.as_str());
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// The other connections of an enrolment end.
+    fn revoked(&mut self, by: usize, id: &str) {
+        for (number, line) in self.lines.iter_mut().enumerate() {
+            let is_on_it = line.session.enrolment.as_deref() == Some(id);
+            if is_on_it && number != by && line.stream.is_some() {
+                (line.may_end, line.must_end) = (true, true);
+            }
         }
     }
 
@@ -389,7 +530,16 @@ impl Player {
         if self.lines[AUDITOR].session.who != Who::Owner {
             return;
         }
-        self.send(AUDITOR, b"scan:showHidden:true").await;
+        for command in
+            ["scan:showHidden:true", "stats:3", "stats:15", "config:block:show", "enroll:list"]
+        {
+            self.send(AUDITOR, command.as_bytes()).await;
+        }
+        let commits = self.model.log.values().map(|(commit, _)| *commit);
+        for after in (0..=commits.max().unwrap_or(0)).step_by(20) {
+            self.send(AUDITOR, format!("sync:from:{after}:limit:25").as_bytes()).await;
+        }
+        self.send(AUDITOR, b"sync:from:-1:limit:25").await;
         let names: Vec<String> =
             self.model.keys.keys().filter(|n| n.contains('@')).cloned().collect();
         for name in names {
@@ -408,11 +558,12 @@ impl Player {
             let json: Value = serde_json::from_str(&json).expect("JSON");
             let value = json["data"].as_str().map(str::to_owned);
             if name.contains("private") {
-                self.model.guard(value.as_deref().expect("it is stored"));
+                self.model.guard_under(&name, value.as_deref().expect("it is stored"));
             }
             let version = json["metaData"]["version"].as_u64().expect("a number");
             self.model.keys.insert(name, Kept { value, version, ..Kept::default() });
         }
+        self.model.log = entries(&self.ask(AUDITOR, b"sync:from:-1:limit:25").await);
     }
 
     /// A command whose answer nobody checks.
@@ -437,7 +588,8 @@ impl Drop for Story {
 impl Line {
     fn new(shows_certificate: bool) -> Self {
         let session = Session::new(shows_certificate);
-        Self { stream: None, unread: Vec::new(), session, may_end: false }
+        let (unread, told) = (Vec::new(), Vec::new());
+        Self { stream: None, unread, session, may_end: false, must_end: false, told }
     }
 
     /// One line without its end; notifications to a monitor are looked at and passed over. None: the
@@ -451,7 +603,10 @@ impl Line {
             line.pop();
             let line = String::from_utf8(line).expect("answers are UTF-8");
             match line.strip_prefix("notification: ").filter(|_| self.session.is_monitor) {
-                Some(json) => drop(serde_json::from_str::<Value>(json).expect("JSON")),
+                Some(json) => {
+                    drop(serde_json::from_str::<Value>(json).expect("JSON"));
+                    self.told.push(json.to_owned());
+                }
                 None => return Some(line),
             }
         }
@@ -499,14 +654,48 @@ impl Line {
     }
 }
 
-/// The code of an error, in the shape that the client asked for.
+/// The code of an error, in the shape that the client asked for. What an enrolment cannot do is told
+/// in a shape of its own.
 fn code_of(answer: &str, shape: ErrorShape) -> Option<&str> {
     let error = answer.strip_prefix("error:")?;
+    let of_enrolment = error.split_once(':').map(|(code, _)| code);
+    if let Some(code) = of_enrolment.filter(|code| OF_ENROLMENTS.contains(code)) {
+        return Some(code);
+    }
     match shape {
         ErrorShape::Classic => error.split_once('-').map(|(code, _)| code),
         ErrorShape::Json => error.strip_prefix("{\"errorCode\":\"").and_then(|rest| rest.get(..6)),
     }
     .map(|code| code.trim_end_matches('"'))
+}
+
+/// A response in a batch as the answer that it would be outside of it.
+fn response(response: &Value, shape: ErrorShape) -> String {
+    let code = response["error_code"].as_str();
+    match (response.get("data"), code) {
+        (Some(data), None) => format!("data:{}", data.as_str().unwrap_or("null")),
+        (None, Some(code)) if shape == ErrorShape::Json => {
+            format!("error:{{\"errorCode\":\"{code}\"}}")
+        }
+        (None, Some(code)) => format!("error:{code}-"),
+        _ => panic!("{response} is no response"),
+    }
+}
+
+fn are_recipients(json: &str, names: &[String]) -> bool {
+    let told: BTreeMap<String, String> = serde_json::from_str(json).expect("ids by names");
+    told.keys().collect::<BTreeSet<_>>() == names.iter().collect()
+        && told.values().collect::<BTreeSet<_>>().len() == names.len()
+}
+
+fn is_passcode(code: &str) -> bool {
+    let is_good = |b: u8| b.is_ascii_uppercase() || (b'1'..=b'9').contains(&b);
+    code.len() == 6 && code.bytes().all(is_good)
+}
+
+fn is_enrolled(json: &str, status: &str, id: &Option<String>) -> bool {
+    let told: Value = serde_json::from_str(json).expect("JSON");
+    told["status"] == status && id.as_ref().is_none_or(|id| told["enrollmentId"] == **id)
 }
 
 fn is_record(json: &str, key: &str, kept: &Kept, is_whole: bool) -> bool {
