@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::player::play;
 
 /// Scripts that one test draws; each is some forty commands.
-const SCRIPTS: u32 = 128;
+const SCRIPTS: u32 = 96;
 
 fn play_it(script: &[u8]) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
