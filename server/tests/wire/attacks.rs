@@ -253,6 +253,25 @@ async fn nobody_takes_back_the_notifications_of_another_namespace() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_after_a_revocation_is_answered() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    for round in 0..3 {
+        let id = enrol(&lab, &mut owner, &format!("a{round}"), r#"{"wavi":"rw"}"#).await;
+        let mut device = enrolled(&lab, &id).await;
+        let writes: String =
+            (0..200).map(|n| format!("update:k{round}-{n}.wavi@alice v\n")).collect();
+        device.send(&writes).await;
+        owner.data(&about("revoke", &id)).await;
+        let scan = format!("scan:showHidden:false k{round}-");
+        let written = owner.data(&scan).await;
+        device.rest().await;
+        assert_eq!(owner.data(&scan).await, written);
+    }
+}
+
+#[tokio::test]
 async fn an_enrolments_key_opens_no_other_enrolment_and_not_the_owners_door() {
     let lab = Lab::new().await;
     let _alice = lab.start("@alice").await;
