@@ -38,6 +38,7 @@ async fn s214_keys_reaches_nothing_but_the_callers_own() {
         "privatekey:at_pkam_publickey",
         "@alice:signing_privatekey@alice",
         "x.wavi@alice",
+        "unknown.wavi@alice",
         &format!("{one}.default_enc_private_key.__manage@alice"),
         &format!("{one}.default_self_enc_key.__manage@alice"),
         &format!("{one}.new.enrollments.__manage@alice"),
