@@ -59,7 +59,7 @@ pub struct Limits {
     pub memory_of_all_max: usize,
     /// Requests to be enrolled that one connection makes in an hour.
     pub enrol_requests_max: usize,
-    /// The same for all connections from one address that have proved nothing.
+    /// The same for all connections from one address.
     pub enrol_requests_per_address_max: u32,
     /// How late the first wrong passcode is answered; it grows with each further one.
     pub passcode_step: Duration,

@@ -2,7 +2,7 @@
 //!
 //! A connection may ask a few times an hour, as in the protocol. A new connection would be a way
 //! around that, and so would be a server that fell asleep and forgot; so a process also counts what
-//! strangers ask of each identity from each address. A wrong passcode is answered late, and later
+//! is asked of each identity from each address, but for the owner with her activation secret. A wrong passcode is answered late, and later
 //! each time, to the address it came from: others do not notice. Only the number of all wrong
 //! passcodes together is bounded for an identity: then it takes no more of them for a while, from
 //! whatever address, since they can only come from very many.
@@ -29,7 +29,7 @@ pub(crate) struct Origin(IpAddr);
 #[derive(Debug, Default)]
 pub(crate) struct Pace(Vec<Timestamp>);
 
-/// What a process remembers of strangers' requests.
+/// What a process remembers of requests.
 #[derive(Debug, Default)]
 pub(crate) struct Guard(Mutex<Entries>);
 
@@ -72,7 +72,7 @@ impl Pace {
 }
 
 impl Guard {
-    /// Counts a stranger's request; false if there have been too many.
+    /// Counts a request; false if there have been too many.
     pub(crate) fn admit(
         &self,
         owner: &AtSign,

@@ -36,7 +36,7 @@ async fn ask(
     let (now, limits) = (server.now(), &server.world().limits);
     let (owner, guard, origin) = (server.identity(), &server.world().guard, caller.origin);
     let is_admitted = caller.pace.admit(now, limits)
-        && (by != By::Anybody || guard.admit(owner, origin, now, limits));
+        && (by == By::Secret || guard.admit(owner, origin, now, limits));
     if !is_admitted {
         return Err(too_often());
     }

@@ -67,7 +67,7 @@ pub(crate) fn request(
     }
     let default_keys = request.default_keys.clone();
     let enrolment = asked(session, by, request)?;
-    if let Err(refusal) = check_new(draft, &enrolment)? {
+    if let Some(refusal) = obstacle(draft, by, &enrolment)? {
         return Ok(Requested::Refused(refusal));
     }
     let id = EnrollmentId::parse(&Uuid::new_v4().to_string()).ok_or_else(Refusal::store)?;
@@ -103,25 +103,25 @@ fn asked(session: &str, by: By, request: EnrollRequest) -> Result<Enrolment, Ref
     })
 }
 
-/// One app on one device waits, or acts, once.
-fn check_new(draft: &mut Draft<'_>, new: &Enrolment) -> Result<Result<(), Refusal>, Refusal> {
+/// Why there cannot be one more: one app on one device waits, or acts, once.
+fn obstacle(draft: &mut Draft<'_>, by: By, new: &Enrolment) -> Result<Option<Refusal>, Refusal> {
     let (owner, now) = (draft.identity, draft.now);
     let all = record::all(&mut draft.view, owner)?;
     let is_busy = |status| matches!(status, EnrollmentStatus::Pending | EnrollmentStatus::Approved);
     let same =
         all.iter().find(|(_, kept)| kept.enrolment.is_same_app(new) && is_busy(kept.status(now)));
     Ok(match same {
-        Some((id, kept)) => Err(refused(format!(
+        Some((id, kept)) => Some(refused(format!(
             "Another enrollment with id {id} exists with the app name: {} and device name: {} in \
              {} state",
             new.app_name,
             new.device_name,
             kept.status(now).as_str()
         ))),
-        None if all.len() >= ENROLMENTS_MAX => Err(refused(
+        None if by != By::Secret && all.len() >= ENROLMENTS_MAX => Some(refused(
             "There are too many enrollments. Delete some that are of no use".to_owned(),
         )),
-        None => Ok(()),
+        None => None,
     })
 }
 

@@ -38,6 +38,7 @@ async fn s214_keys_reaches_nothing_but_the_callers_own() {
         "privatekey:at_pkam_publickey",
         "@alice:signing_privatekey@alice",
         "x.wavi@alice",
+        "unknown.wavi@alice",
         &format!("{one}.default_enc_private_key.__manage@alice"),
         &format!("{one}.default_self_enc_key.__manage@alice"),
         &format!("{one}.new.enrollments.__manage@alice"),
@@ -250,6 +251,25 @@ async fn nobody_takes_back_the_notifications_of_another_namespace() {
     assert_eq!(alice.server.waiting(), 2, "the foreign one and the new one");
     owner.data(&format!("notify:id:newest:{latest}:y.wavi@alice:v")).await;
     assert_eq!(alice.server.waiting(), 1, "the owner takes back any");
+}
+
+#[tokio::test]
+async fn nothing_is_written_after_a_revocation_is_answered() {
+    let lab = Lab::new().await;
+    let _alice = lab.start("@alice").await;
+    let mut owner = lab.owner("@alice").await;
+    for round in 0..3 {
+        let id = enrol(&lab, &mut owner, &format!("a{round}"), r#"{"wavi":"rw"}"#).await;
+        let mut device = enrolled(&lab, &id).await;
+        let writes: String =
+            (0..200).map(|n| format!("update:k{round}-{n}.wavi@alice v\n")).collect();
+        device.send(&writes).await;
+        owner.data(&about("revoke", &id)).await;
+        let scan = format!("scan:showHidden:false k{round}-");
+        let written = owner.data(&scan).await;
+        device.rest().await;
+        assert_eq!(owner.data(&scan).await, written);
+    }
 }
 
 #[tokio::test]
