@@ -7,7 +7,7 @@ use net::accept::AcceptLimits;
 /// Connections of all servers of a cell together, and their handshakes. The descriptors of ten
 /// thousand listeners must still find room beside them.
 pub const GATE: AcceptLimits = AcceptLimits {
-    connections_max: 8_192,
+    connections_max: 12_288,
     handshakes_max: 256,
     per_address_max: 2_048,
     handshake_deadline: Duration::from_secs(10),

@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What everything beside listeners needs: connections, volumes being open, the rest.
-const BESIDE_LISTENERS: u64 = 16_384;
+const BESIDE_LISTENERS: u64 = 20_480;
 
 /// With fewer left for connections than this, a full range of ports is trouble.
 const CONNECTIONS_AT_LEAST: u64 = 4_096;
