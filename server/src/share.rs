@@ -8,7 +8,7 @@
 //! A command that looks at all of a large store is a *survey*. It runs where it holds up nobody else's
 //! commands, one at a time for each server and for each half of the processors.
 
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -104,14 +104,15 @@ impl Share {
 }
 
 /// Processors of the machine. Asking the system reads a dozen files, so it is asked once.
-static PROCESSORS: LazyLock<u32> = LazyLock::new(|| {
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(count).unwrap_or(1).max(1)
-});
+pub(crate) fn processors() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// How long it takes until so much processor time is hers again.
 fn grows_in(limits: &Limits, spent: Duration) -> Duration {
-    spent * 100 / PROCESSORS.saturating_mul(limits.busy_percent.max(1))
+    let processors = u32::try_from(processors()).unwrap_or(u32::MAX);
+    spent * 100 / processors.saturating_mul(limits.busy_percent.max(1))
 }
 
 impl Server {

@@ -12,7 +12,7 @@ use crate::enrol::Guard;
 use crate::limits::{KEY_GENERATIONS_MAX, Limits};
 use crate::memory::Memory;
 use crate::rate::Rates;
-use crate::share::Neighbours;
+use crate::share::{self, Neighbours};
 
 /// The version that clients are told, and on which some of them branch.
 pub const PROTOCOL_VERSION: &str = "3.0.52";
@@ -51,8 +51,7 @@ impl World {
         limits: Limits,
     ) -> Self {
         let key_generations = Semaphore::new(KEY_GENERATIONS_MAX);
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let surveys = Semaphore::new((processors / 2).max(1));
+        let surveys = Semaphore::new((share::processors() / 2).max(1));
         let memory = Memory::of_all(limits.memory_of_all_max);
         let (rates, neighbours) = (Rates::new(), Neighbours::default());
         Self {

@@ -146,12 +146,7 @@ async fn exchange(
 
 /// Trusts the certificate itself, and never resumes a session: SDKs don't.
 pub fn client_tls(certificate: &Path) -> Arc<ClientConfig> {
-    use rustls_pki_types::CertificateDer;
-    use rustls_pki_types::pem::PemObject;
-    let mut roots = rustls::RootCertStore::empty();
-    let der = CertificateDer::from_pem_file(certificate).expect("a certificate");
-    roots.add(der).expect("a certificate");
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let mut config = ClientConfig::clone(&testkit::client_config(certificate));
     config.resumption = rustls::client::Resumption::disabled();
     Arc::new(config)
 }
