@@ -5,6 +5,9 @@ use std::time::Duration;
 /// A handshake has so long before it may be displaced by newer ones.
 pub const HANDSHAKE_TURN: Duration = Duration::from_secs(1);
 
+/// Bytes of a long answer that are sealed and sent before other tasks have their turn.
+pub(crate) const TURN_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX;
+
 /// Plain bytes in one TLS record; an answer up to this size leaves as one.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 

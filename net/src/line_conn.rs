@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use protocol::line::LineDecoder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{
-    CLOSE_DEADLINE, LINE_BYTES_PER_SECOND_MIN, LINE_GRACE, RECORD_BYTES_MAX,
+    CLOSE_DEADLINE, LINE_BYTES_PER_SECOND_MIN, LINE_GRACE, RECORD_BYTES_MAX, TURN_BYTES_MAX,
     WRITE_BYTES_PER_SECOND_MIN, WRITE_GRACE,
 };
 
@@ -129,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> LineConn<S> {
     }
 
     /// Sends `bytes` in one write: one TLS record if they fit [`RECORD_BYTES_MAX`], and never in a
-    /// record with anything else. Not to be dropped half-way: nothing can be written after that.
+    /// record with anything else. Long ones give way to other tasks now and then. Not to be dropped half-way: nothing can be written after that.
     ///
     /// # Errors
     /// `TimedOut` if the peer does not read; any error ends the connection's use.
@@ -139,7 +140,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> LineConn<S> {
         }
         let deadline = allowance(WRITE_GRACE, bytes.len(), WRITE_BYTES_PER_SECOND_MIN);
         let write = async {
-            self.stream.write_all(bytes).await?;
+            for (number, part) in bytes.chunks(TURN_BYTES_MAX).enumerate() {
+                if number > 0 {
+                    yield_now().await;
+                }
+                self.stream.write_all(part).await?;
+            }
             self.stream.flush().await
         };
         let written = timeout(deadline, write).await;

@@ -50,6 +50,13 @@ struct State {
     queues: Queues,
 }
 
+/// What was read, which must not be given out before it is durable.
+#[must_use = "what was read is not durable yet"]
+pub(crate) struct Look<T> {
+    result: Result<T, Refusal>,
+    seen: Option<Seq>,
+}
+
 /// What must still happen before a result is given out.
 enum Pending {
     Read(Seq),
@@ -113,12 +120,28 @@ impl Ledger {
         &self,
         read: impl FnOnce(&mut View<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
+        self.settle_look(self.look(read)).await
+    }
+
+    /// The part of a read that needs a processor and waits for nothing.
+    pub(crate) fn look<T>(
+        &self,
+        read: impl FnOnce(&mut View<'_>) -> Result<T, Refusal>,
+    ) -> Look<T> {
         let mut view = View::new(&self.store);
         let result = read(&mut view);
-        if let Some(seq) = view.seen() {
+        Look { result, seen: view.seen() }
+    }
+
+    /// The part of a read that waits.
+    ///
+    /// # Errors
+    /// That of the look, or that the store failed.
+    pub(crate) async fn settle_look<T>(&self, look: Look<T>) -> Result<T, Refusal> {
+        if let Some(seq) = look.seen {
             self.settle(Pending::Read(seq)).await?;
         }
-        result
+        look.result
     }
 
     /// Decides and writes in one commit, then waits until it is durable.

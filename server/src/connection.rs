@@ -22,8 +22,8 @@ use tracing::Instrument;
 
 use crate::inlet::{Dropped, Inlet, dropped};
 use crate::limits::{
-    BACKLOG_ENTRY_BYTES, CERTIFICATES_BYTES_MAX, COMMAND_OVERHEAD, OPEN_COMMAND_BYTES_MAX,
-    THROTTLE_MAX, UNCOUNTED_BYTES_MAX,
+    BACKLOG_ENTRY_BYTES, BYTE_OVERHEAD, CERTIFICATES_BYTES_MAX, COMMAND_OVERHEAD,
+    OPEN_COMMAND_BYTES_MAX, THROTTLE_MAX, UNCOUNTED_BYTES_MAX,
 };
 use crate::memory::Reserved;
 use crate::notify::kept;
@@ -111,11 +111,13 @@ impl Connection {
                 Wake::Line(Ok(line)) => {
                     self.await_turn(server, &session, ticket, drain).await?;
                     let standing = standing(&session);
+                    let bytes = u32::try_from(line.len()).unwrap_or(u32::MAX);
+                    let unseen = COMMAND_OVERHEAD + BYTE_OVERHEAD * bytes;
                     // On the heap, so that a connection that waits does not pay for what the
                     // largest command needs.
                     let command = Box::pin(self.command(server, ticket, drain, session, line));
                     let (done, spent) = metered(command).await;
-                    server.charge(standing, spent + COMMAND_OVERHEAD);
+                    server.charge(standing, spent + unseen);
                     session = done?;
                 }
                 Wake::Line(Err(end)) => {

@@ -23,6 +23,7 @@
 
 mod access_log;
 mod auth;
+mod backstage;
 mod commit;
 mod commit_log;
 mod connection;

@@ -128,6 +128,11 @@ pub(crate) const THROTTLE_MAX: Duration = Duration::from_secs(2);
 /// Processor time that each command is taken to use besides what is measured: reading it, waking for
 /// it, and what the system does for its bytes.
 pub(crate) const COMMAND_OVERHEAD: Duration = Duration::from_micros(100);
+/// The same for each byte of a command, whose time is mostly the disk's.
+pub(crate) const BYTE_OVERHEAD: Duration = Duration::from_nanos(20);
+/// What a try to deliver a notification is taken to use: it is the owner's, like the command that
+/// sent it.
+pub(crate) const DELIVERY_OVERHEAD: Duration = Duration::from_micros(300);
 /// A server that had a command this long ago is still in use.
 pub(crate) const NEIGHBOUR_WINDOW: Duration = Duration::from_secs(1);
 /// With fewer entries in its store, looking at all of them takes no long time.

@@ -37,7 +37,7 @@ pub(crate) async fn begin_if_due(server: &Arc<Server>) -> Result<(), Refusal> {
     if server.refreshed_today(today) {
         return Ok(());
     }
-    let stale = server.survey(Standing::Owner, |view| due(view, today, now)).await?;
+    let stale = server.survey(Standing::Owner, move |view| due(view, today, now)).await?;
     if let Some(stale) = stale {
         server
             .write(|draft| {

@@ -34,6 +34,11 @@ impl Refusal {
         Fault::key_not_found("the challenge of a from").into()
     }
 
+    /// Something of ours failed that no input should make fail.
+    pub(crate) fn internal() -> Self {
+        Self::new(ErrorCode::InternalException, "the command failed inside the server")
+    }
+
     /// The store failed. What was asked is not done, or may be undone by the next start.
     pub(crate) fn store() -> Self {
         Self::closing(ErrorCode::DataStore, "the data store failed")

@@ -5,13 +5,13 @@
 //! expressions and long scans all count for what they cost, and her neighbours notice little. Her own
 //! connections and those of everybody else count apart, so that nobody uses up her share for her.
 //!
-//! A command that looks at all of a large store is a *survey*. It runs where it holds up nobody else's
-//! commands, one at a time for each server and for each half of the processors.
+//! A command that looks at all of a large store is a *survey*. It runs on a thread that gives way to
+//! everybody else's commands ([`crate::backstage`]), one at a time for each server.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use net::clock::thread_cpu;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -135,10 +135,10 @@ impl Server {
     ///
     /// # Errors
     /// That of `read`, or that the store failed.
-    pub(crate) async fn survey<T>(
-        &self,
+    pub(crate) async fn survey<T: Send + 'static>(
+        self: &Arc<Self>,
         standing: Standing,
-        read: impl FnOnce(&mut View<'_>) -> Result<T, Refusal>,
+        read: impl FnOnce(&mut View<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         if self.ledger().len() < SURVEY_ENTRIES_MIN {
             return self.ledger().read(read).await;
@@ -149,23 +149,15 @@ impl Server {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        let _place = self.world().surveys.acquire().await.ok();
-        self.ledger()
-            .read(|view| {
-                let before = net::clock::thread_cpu();
-                let result = aside(|| read(view));
-                self.charge(standing, net::clock::thread_cpu().saturating_sub(before));
-                result
-            })
-            .await
-    }
-}
-
-/// Runs something long, while another thread takes over the tasks that wait for this one.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::CurrentThread => work(),
-        _ => tokio::task::block_in_place(work),
+        let server = Arc::clone(self);
+        let look = move || {
+            let before = thread_cpu();
+            let looked = server.ledger().look(read);
+            server.charge(standing, thread_cpu().saturating_sub(before));
+            looked
+        };
+        let looked = self.world().backstage.run(look).await.ok_or_else(Refusal::internal)?;
+        self.ledger().settle_look(looked).await
     }
 }
 

@@ -8,6 +8,7 @@ use net::lookup::DirectoryClient;
 use net::tls::TrustRoots;
 use tokio::sync::Semaphore;
 
+use crate::backstage::Backstage;
 use crate::enrol::Guard;
 use crate::limits::{KEY_GENERATIONS_MAX, Limits};
 use crate::memory::Memory;
@@ -31,8 +32,8 @@ pub struct World {
     pub limits: Limits,
     /// Making a key pair takes a processor for a while: so many at the same time.
     pub(crate) key_generations: Semaphore,
-    /// Commands that look at all of a large store: so many at the same time.
-    pub(crate) surveys: Semaphore,
+    /// Where commands look at all of a large store.
+    pub(crate) backstage: Backstage,
     pub(crate) rates: Rates,
     pub(crate) neighbours: Neighbours,
     pub(crate) memory: Arc<Memory>,
@@ -51,7 +52,6 @@ impl World {
         limits: Limits,
     ) -> Self {
         let key_generations = Semaphore::new(KEY_GENERATIONS_MAX);
-        let surveys = Semaphore::new((share::processors() / 2).max(1));
         let memory = Memory::of_all(limits.memory_of_all_max);
         let (rates, neighbours) = (Rates::new(), Neighbours::default());
         Self {
@@ -61,7 +61,7 @@ impl World {
             roots,
             limits,
             key_generations,
-            surveys,
+            backstage: Backstage::new((share::processors() / 2).max(1)),
             rates,
             neighbours,
             memory,

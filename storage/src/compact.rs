@@ -80,7 +80,7 @@ fn quiet_moment(shared: &Shared, log: &mut Log) -> Result<Option<Moment>, Commit
         let state = shared.state();
         state.check_health()?;
         if state.pending.is_empty() {
-            let entries = state.index.range(b"").map(|(key, place)| (key.into(), place));
+            let entries = state.index.range(b"", None).map(|(key, place)| (key.into(), place));
             return Ok(Some(Moment {
                 entries: entries.collect(),
                 segments: Arc::clone(&state.segments),

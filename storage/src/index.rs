@@ -83,10 +83,16 @@ impl Index {
         self.entries.values_mut()
     }
 
-    /// The entries whose keys begin with `prefix`, in the order of their keys.
-    pub(crate) fn range<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Place)> {
+    /// The entries whose keys begin with `prefix`, in the order of their keys; from behind the key
+    /// `after`, which is one of them, or from the first.
+    pub(crate) fn range<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+    ) -> impl Iterator<Item = (&'a [u8], Place)> {
+        let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
         self.entries
-            .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
+            .range::<[u8], _>((start, Bound::Unbounded))
             .take_while(move |(key, _)| key.starts_with(prefix))
             .map(|(key, place)| (&**key, *place))
     }
@@ -147,9 +153,11 @@ mod tests {
         for key in [&b"a"[..], b"b", b"b\0", b"b\xff", b"c"] {
             index.apply(Op::Put { key, value: b"" }, AT);
         }
-        let keys: Vec<_> = index.range(b"b").map(|(key, _)| key).collect();
+        let keys: Vec<_> = index.range(b"b", None).map(|(key, _)| key).collect();
         assert_eq!(keys, [&b"b"[..], b"b\0", b"b\xff"]);
-        assert_eq!(index.range(b"").count(), 5);
+        let rest: Vec<_> = index.range(b"b", Some(b"b\0")).map(|(key, _)| key).collect();
+        assert_eq!(rest, [b"b\xff"]);
+        assert_eq!(index.range(b"", None).count(), 5);
     }
 
     #[test]

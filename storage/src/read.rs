@@ -14,6 +14,9 @@ use crate::shared::Shared;
 use crate::state::{Health, State};
 use crate::volume::Segment;
 
+/// Entries that are taken from the index before others have their turn with it.
+pub(crate) const STEP: usize = 256;
+
 /// A value and the batch that put it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value {
@@ -53,28 +56,64 @@ pub(crate) fn get(shared: &Shared, key: &[u8]) -> Result<Option<Value>, ReadErro
     Ok(Some(Value { bytes, seq: Seq(place.seq) }))
 }
 
+/// So many entries at once are of one moment.
 pub(crate) fn for_each(
     shared: &Shared,
     prefix: &[u8],
+    at_once: usize,
     visit: &mut dyn FnMut(&[u8], &[u8]),
 ) -> Result<(), ReadError> {
-    let state = shared.state();
-    state.check_index()?;
-    let sources: Result<Vec<_>, ReadError> = state
-        .index
-        .range(prefix)
-        .map(|(key, place)| Ok((Box::<[u8]>::from(key), state.source(key, place)?)))
-        .collect();
-    let segments = Arc::clone(&state.segments);
-    drop(state);
-    let mut reader = Reader::new(shared, &segments);
-    for (key, source) in sources? {
-        match source {
-            Source::Queue(bytes) => visit(&key, &bytes),
-            Source::Log(place) => visit(&key, reader.value(&key, &place)?),
+    let mut after: Option<Box<[u8]>> = None;
+    loop {
+        let (sources, segments) = step(shared, prefix, after.as_deref(), at_once)?;
+        let mut reader = Reader::new(shared, &segments);
+        for (key, source) in &sources {
+            match source {
+                Source::Queue(bytes) => visit(key, bytes),
+                Source::Log(place) => visit(key, reader.value(key, place)?),
+            }
+        }
+        match sources.into_iter().nth(at_once - 1) {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(()),
         }
     }
-    Ok(())
+}
+
+type Step = (Vec<(Box<[u8]>, Source)>, Arc<Vec<Arc<Segment>>>);
+
+fn step(
+    shared: &Shared,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    at_once: usize,
+) -> Result<Step, ReadError> {
+    let state = shared.state();
+    state.check_index()?;
+    let sources: Result<_, ReadError> = state
+        .index
+        .range(prefix, after)
+        .take(at_once)
+        .map(|(key, place)| Ok((Box::from(key), state.source(key, place)?)))
+        .collect();
+    Ok((sources?, Arc::clone(&state.segments)))
+}
+
+/// The keys that begin with `prefix`, in order, some at once.
+pub(crate) fn keys(shared: &Shared, prefix: &[u8]) -> Vec<Box<[u8]>> {
+    let mut keys: Vec<Box<[u8]>> = Vec::new();
+    loop {
+        let before = keys.len();
+        let after = keys.last().cloned();
+        let state = shared.state();
+        keys.extend(
+            state.index.range(prefix, after.as_deref()).take(STEP).map(|(key, _)| key.into()),
+        );
+        drop(state);
+        if keys.len() < before + STEP {
+            return keys;
+        }
+    }
 }
 
 impl State {

@@ -77,8 +77,8 @@ impl Store {
         read::get(&self.shared, key)
     }
 
-    /// Calls `visit` with each key that begins with `prefix`, in order, and its value. It sees the
-    /// state at the moment of the call; no lock is held meanwhile. Reads the disk.
+    /// Calls `visit` with each key that begins with `prefix`, in order, and its value: each as it
+    /// is at some moment during the call, so that others get on meanwhile. Reads the disk.
     ///
     /// # Errors
     /// [`ReadError`]; what was visited before it is sound.
@@ -87,13 +87,14 @@ impl Store {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<(), ReadError> {
-        read::for_each(&self.shared, prefix, visit)
+        read::for_each(&self.shared, prefix, read::STEP, visit)
     }
 
-    /// The keys that begin with `prefix`, in order.
+    /// The keys that begin with `prefix`, in order. Of batches that are appended meanwhile, it may
+    /// see a part.
     #[must_use]
     pub fn keys(&self, prefix: &[u8]) -> Vec<Box<[u8]>> {
-        self.shared.state().index.range(prefix).map(|(key, _)| key.into()).collect()
+        read::keys(&self.shared, prefix)
     }
 
     /// At most `count_max` of the keys between two others, neither included: the first of them, in
@@ -210,11 +211,13 @@ impl Store {
     /// [`ReadError`].
     pub fn digest(&self) -> Result<Digest, ReadError> {
         let mut hasher = blake3::Hasher::new_derive_key("warren storage state v1");
-        self.for_each(b"", &mut |key, value| {
+        let visit = &mut |key: &[u8], value: &[u8]| {
             for part in [key, value] {
                 hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
             }
-        })?;
+        };
+        // All of one moment.
+        read::for_each(&self.shared, b"", usize::MAX, visit)?;
         Ok(Digest(hasher.finalize().into()))
     }
 }

@@ -78,13 +78,16 @@ impl LineClient {
     /// # Errors
     /// Where the connection breaks.
     pub fn read_line(&mut self) -> std::io::Result<String> {
+        let mut seen = 0;
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+            let end = self.buffer[seen..].iter().position(|byte| *byte == b'\n');
+            if let Some(end) = end.map(|end| seen + end) {
                 let rest = self.buffer.split_off(end + 1);
                 let line = std::mem::replace(&mut self.buffer, rest);
                 let line = String::from_utf8_lossy(&line[..end]).into_owned();
                 return Ok(without_prompt(&line).to_owned());
             }
+            seen = self.buffer.len();
             let mut chunk = [0; 16 * 1024];
             let read = self.stream.read(&mut chunk)?;
             if read == 0 {

@@ -18,10 +18,11 @@ use tokio::time::Instant;
 use super::kept;
 use super::outbox::Waiting;
 use crate::draft::Draft;
-use crate::limits::{Limits, PEER_NOTIFY_DEADLINE, UNKNOWN_TRIES_MAX};
+use crate::limits::{DELIVERY_OVERHEAD, Limits, PEER_NOTIFY_DEADLINE, UNKNOWN_TRIES_MAX};
 use crate::outbound::{Access, PeerError};
 use crate::refusal::Refusal;
 use crate::server::Server;
+use crate::share::Standing;
 
 /// What a receiver's server answers when it has a notification.
 const TAKEN: &str = "success";
@@ -84,6 +85,7 @@ async fn deliver(server: &Arc<Server>, waiting: &Waiting) -> Result<Tried, Refus
         settle(server, waiting, None).await?;
         return Ok(Tried::Done);
     };
+    server.charge(Standing::Owner, DELIVERY_OVERHEAD);
     let outcome = tokio::select! {
         biased;
         () = server.ending() => return Ok(Tried::Again(Duration::ZERO)),

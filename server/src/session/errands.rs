@@ -29,8 +29,9 @@ pub(super) async fn stats(
         access: server.access().summary(),
         now: server.now(),
     };
-    let may_see = |name: &str| rights.sees(name);
-    let tell = |view: &mut View<'_>| stats::run(view, command, &gauges, &may_see);
+    let (rights, command) = (rights.clone(), command.clone());
+    let may_see = move |name: &str| rights.sees(name);
+    let tell = move |view: &mut View<'_>| stats::run(view, &command, &gauges, &may_see);
     server.survey(Standing::Owner, tell).await
 }
 

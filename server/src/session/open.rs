@@ -30,7 +30,7 @@ pub(super) async fn handle(
         }
         Command::Scan(command) => {
             let now = server.now();
-            let scan = |view: &mut View<'_>| scan::as_anybody(view, &command, now);
+            let scan = move |view: &mut View<'_>| scan::as_anybody(view, &command, now);
             server.survey(Standing::Other, scan).await
         }
         Command::Notify(_) => {

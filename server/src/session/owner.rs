@@ -98,8 +98,9 @@ impl Owner {
             Command::NotifyAll(command) => errands::notify_all(self, server, *command).await,
             Command::Stats(command) => errands::stats(server, rights, &command).await,
             Command::SyncFrom(command) => {
-                let may_see = |name: &str| rights.sees(name);
-                let page = |v: &mut View<'_>| sync_from::run(v, &command, &may_see);
+                let rights = rights.clone();
+                let may_see = move |name: &str| rights.sees(name);
+                let page = move |v: &mut View<'_>| sync_from::run(v, &command, &may_see);
                 server.survey(Standing::Owner, page).await
             }
             Command::Notify(command) => self.notify(server, &command).await,
@@ -110,7 +111,8 @@ impl Owner {
                 ledger.read(|v| notify_fetch::run(v, rights, &id, now)).await
             }
             Command::NotifyList(command) => {
-                let list = |v: &mut View<'_>| notify_list::as_owner(v, rights, &command, now);
+                let rights = rights.clone();
+                let list = move |v: &mut View<'_>| notify_list::as_owner(v, &rights, &command, now);
                 server.survey(Standing::Owner, list).await
             }
             Command::NotifyRemove { id } => {
@@ -190,8 +192,8 @@ impl Owner {
                 Ok(scan::shared(&self.rights, server.identity(), shared))
             }
             None => {
-                let (rights, now) = (&self.rights, server.now());
-                let scan = |view: &mut View<'_>| scan::as_owner(view, rights, command, now);
+                let (rights, command, now) = (self.rights.clone(), command.clone(), server.now());
+                let scan = move |view: &mut View<'_>| scan::as_owner(view, &rights, &command, now);
                 server.survey(Standing::Owner, scan).await
             }
         }
@@ -220,10 +222,9 @@ impl Owner {
             self_notifications: command.self_notifications,
         };
         let mut subscription = server.monitors().subscribe(audience.clone(), wants_stats, limits);
-        let now = server.now();
-        let backlog = server
-            .survey(Standing::Owner, |view| monitor::backlog(view, &audience, command.since, now))
-            .await?;
+        let (since, now) = (command.since, server.now());
+        let look = move |view: &mut View<'_>| monitor::backlog(view, &audience, since, now);
+        let backlog = server.survey(Standing::Owner, look).await?;
         subscription.replays(&backlog);
         Ok(Reply::Monitor { subscription, backlog })
     }

@@ -58,12 +58,15 @@ impl Peer {
                 Err(Refusal::new(ErrorCode::Unauthenticated, text))
             }
             Command::Scan(command) => {
-                let scan = |view: &mut View<'_>| scan::as_peer(view, peer, &command, now);
+                let peer = peer.clone();
+                let scan = move |view: &mut View<'_>| scan::as_peer(view, &peer, &command, now);
                 server.survey(Standing::Other, scan).await
             }
             Command::Notify(command) => self.deliver(server, *command).await,
             Command::NotifyList(command) => {
-                let list = |view: &mut View<'_>| notify_list::as_peer(view, peer, &command, now);
+                let peer = peer.clone();
+                let list =
+                    move |view: &mut View<'_>| notify_list::as_peer(view, &peer, &command, now);
                 server.survey(Standing::Other, list).await
             }
             command => open::handle(server, &mut self.caller, command).await,
