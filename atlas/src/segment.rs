@@ -4,17 +4,20 @@
 //! length of the blocks' bytes, 32 bits each; the hosts in order, each a length byte and a name; the
 //! offset of each block; the blocks.
 
+use std::sync::OnceLock;
+
 use protocol::HostName;
 
 use crate::cut::is_cut;
 use crate::place::Place;
 use crate::rows::{self, BLOCK_NAMES, Row};
+use crate::tree::Hash;
 
 /// Bytes of the four counts.
 pub(crate) const HEAD_BYTES: usize = 16;
 
 /// A sorted run of names with their places.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Segment {
     bytes: Box<[u8]>,
     hosts: Box<[HostName]>,
@@ -24,7 +27,17 @@ pub struct Segment {
     offsets_at: usize,
     /// Where the blocks begin.
     blocks_at: usize,
+    /// What stands for it in the hash tree, once somebody has asked.
+    pub(crate) summary: OnceLock<Hash>,
 }
+
+impl PartialEq for Segment {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Segment {}
 
 /// The bytes are no segment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +67,7 @@ impl Segment {
             return Err(Damaged("it is cut short or too long"));
         }
         let bytes = bytes.into_boxed_slice();
-        Ok(Self { bytes, hosts, names, blocks, offsets_at, blocks_at })
+        Ok(Self { bytes, hosts, names, blocks, offsets_at, blocks_at, summary: OnceLock::new() })
     }
 
     /// What it is stored and sent as.
@@ -68,6 +81,10 @@ impl Segment {
     #[expect(clippy::len_without_is_empty, reason = "a segment is never empty")]
     pub fn len(&self) -> usize {
         self.names
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
     }
 
     /// Its first name.
