@@ -6,6 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Bytes of a public key.
 const KEY_BYTES: usize = 32;
@@ -14,7 +15,10 @@ const KEY_BYTES: usize = 32;
 const PREFIX: &str = "ed25519:";
 
 /// With which the registrar signs.
-pub struct SigningKey(Ed25519KeyPair);
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+    public: FeedKey,
+}
 
 /// With which everybody checks: `ed25519:` and 43 characters of base64 for URLs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,19 +35,19 @@ impl SigningKey {
     /// # Errors
     /// [`FeedKeyError`] where ring refuses them; it takes any.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, FeedKeyError> {
-        Ed25519KeyPair::from_seed_unchecked(seed).map(Self).map_err(|_| FeedKeyError)
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| FeedKeyError)?;
+        let public = pair.public_key().as_ref().try_into().map_err(|_| FeedKeyError)?;
+        Ok(Self { pair, public: FeedKey(public) })
     }
 
     /// The half that everybody may know.
-    ///
-    /// # Errors
-    /// [`FeedKeyError`] if it had another length; it has none.
-    pub fn public(&self) -> Result<FeedKey, FeedKeyError> {
-        self.0.public_key().as_ref().try_into().map(FeedKey).map_err(|_| FeedKeyError)
+    #[must_use]
+    pub fn public(&self) -> FeedKey {
+        self.public
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.0.sign(message).as_ref().to_vec()
+        self.pair.sign(message).as_ref().to_vec()
     }
 }
 
@@ -75,6 +79,19 @@ impl fmt::Display for FeedKey {
     }
 }
 
+impl Serialize for FeedKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FeedKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
 impl fmt::Debug for FeedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FeedKey({self})")
@@ -88,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_key_survives_as_text_and_nothing_else_is_one() {
-        let key = SigningKey::from_seed(&[7; 32]).unwrap().public().unwrap();
+        let key = SigningKey::from_seed(&[7; 32]).unwrap().public();
         let text = key.to_string();
         assert_eq!(text.len(), PREFIX.len() + 43);
         assert_eq!(format!("{text}\n").parse(), Ok(key));

@@ -46,11 +46,7 @@ impl SignedSnapshot {
     ///
     /// # Errors
     /// [`SnapshotError::Pack`].
-    pub fn of(
-        snapshot: &Snapshot,
-        at: Timestamp,
-        key: &SigningKey,
-    ) -> Result<Self, SnapshotError> {
+    pub fn of(snapshot: &Snapshot, at: Timestamp, key: &SigningKey) -> Result<Self, SnapshotError> {
         let atlas = Arc::new(pack(&snapshot.entries)?);
         let root = atlas.root()?;
         let checkpoint = Checkpoint { feed: snapshot.feed, number: snapshot.number, root, at };
@@ -158,7 +154,7 @@ mod tests {
     #[test]
     fn a_snapshot_opens_with_its_key_and_no_bit_of_it_can_be_changed() {
         let key = SigningKey::from_seed(&[1; 32]).unwrap();
-        let public = key.public().unwrap();
+        let public = key.public();
         let made = SignedSnapshot::of(&snapshot(&["bob", "alice"]), Timestamp(3), &key).unwrap();
         let bytes = made.to_bytes();
         let opened = SignedSnapshot::open(&bytes, &public).unwrap();
@@ -172,7 +168,7 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(SignedSnapshot::open(&bytes[..cut], &public).is_err(), "cut at {cut}");
         }
-        let other = SigningKey::from_seed(&[2; 32]).unwrap().public().unwrap();
+        let other = SigningKey::from_seed(&[2; 32]).unwrap().public();
         let refused = SignedSnapshot::open(&bytes, &other);
         assert!(matches!(refused, Err(SnapshotError::Forged(Forged::Signature))));
     }
@@ -183,7 +179,7 @@ mod tests {
         let of = |names: &[&str]| SignedSnapshot::of(&snapshot(names), Timestamp(3), &key).unwrap();
         let (one, other) = (of(&["alice"]), of(&["alice", "bob"]));
         let mixed = SignedSnapshot { atlas: Arc::clone(other.atlas()), ..one };
-        let opened = SignedSnapshot::open(&mixed.to_bytes(), &key.public().unwrap());
+        let opened = SignedSnapshot::open(&mixed.to_bytes(), &key.public());
         assert!(matches!(opened, Err(SnapshotError::OtherRoot)));
     }
 
@@ -196,7 +192,7 @@ mod tests {
     fn a_snapshot_of_nobody_is_one_too() {
         let key = SigningKey::from_seed(&[1; 32]).unwrap();
         let empty = SignedSnapshot::of(&snapshot(&[]), Timestamp(3), &key).unwrap();
-        let opened = SignedSnapshot::open(&empty.to_bytes(), &key.public().unwrap()).unwrap();
+        let opened = SignedSnapshot::open(&empty.to_bytes(), &key.public()).unwrap();
         assert!(opened.atlas().is_empty());
     }
 }

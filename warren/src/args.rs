@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use feed::FeedKey;
 use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
@@ -176,7 +177,7 @@ pub struct OneSnapshot {
 #[command(after_help = "\
 Examples:
   warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
-      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
+      --token-file admin.token --feed-key ed25519:… --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
   warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem")]
 pub struct ServeArgs {
     /// Where its snapshot is kept, for a start without the registrar
@@ -184,7 +185,7 @@ pub struct ServeArgs {
     pub data_dir: DataDirArg,
     /// Answer from this snapshot file, and follow nobody
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file"])]
+    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "feed_key"])]
     pub snapshot: Option<PathBuf>,
     /// The registrar to follow
     #[arg(
@@ -193,8 +194,12 @@ pub struct ServeArgs {
         env = "WARREN_REGISTRAR",
         required_unless_present = "snapshot"
     )]
-    #[arg(requires_all = ["ca_file", "token_file"])]
+    #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
     pub registrar: Option<String>,
+    /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
+    /// endpoints.json of a `warren up`)
+    #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
+    pub feed_key: Option<FeedKey>,
     /// Authorities that the registrar's certificate is checked with (PEM)
     #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Directory, HttpsFeed, SnapshotFileError};
+use feed::FeedKey;
 use net::drain::Drain;
 use net::https::HttpsClient;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
@@ -57,9 +58,9 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
             ))?;
             directory
         }
-        Source::Registrar { feed, registrar, file } => {
+        Source::Registrar { feed, key, registrar, file } => {
             let directory = Directory::open(file.clone()).map_err(|e| snapshot(&file, &e))?;
-            drain.spawn(Arc::clone(&directory).follow(feed, drain.clone()));
+            drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
             output::line(format_args!("directory   {address}   (follows https://{registrar})"))?;
             directory
         }
@@ -83,21 +84,21 @@ enum Source<'a> {
     /// From a file, once.
     File(&'a Path),
     /// From a registrar's feed; the file is for starts without it.
-    Registrar { feed: Arc<HttpsFeed>, registrar: Address, file: PathBuf },
+    Registrar { feed: Arc<HttpsFeed>, key: FeedKey, registrar: Address, file: PathBuf },
 }
 
 fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
     let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
-    let (url, ca_file, token_file) =
-        match (&args.snapshot, &args.registrar, &args.ca_file, &args.token_file) {
-            (Some(file), ..) => return Ok(Source::File(file)),
-            (None, Some(url), Some(ca_file), Some(token_file)) => (url, ca_file, token_file),
-            _ => {
-                return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
-                    "pass --snapshot FILE, or --registrar URL with --ca-file and --token-file",
-                ));
-            }
-        };
+    if let Some(file) = &args.snapshot {
+        return Ok(Source::File(file));
+    }
+    let (Some(url), Some(ca_file), Some(token_file), Some(key)) =
+        (&args.registrar, &args.ca_file, &args.token_file, args.feed_key)
+    else {
+        return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
+            "pass --snapshot FILE, or --registrar URL with --ca-file, --token-file and --feed-key",
+        ));
+    };
     let registrar = net::https::parse_url(url).map_err(|error| {
         Failure::from_error(Exit::Usage, &error).fix("pass --registrar https://HOST:PORT")
     })?;
@@ -109,7 +110,7 @@ fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
     dir.create()?;
     let file =
         absolute(dir.directory_snapshot()).map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-    Ok(Source::Registrar { feed, registrar, file })
+    Ok(Source::Registrar { feed, key, registrar, file })
 }
 
 fn snapshot(file: &Path, error: &SnapshotFileError) -> Failure {

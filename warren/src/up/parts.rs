@@ -96,13 +96,6 @@ impl Parts {
         let registrar_address = address_of(&listeners.registrar, &args.hostname)?;
         let metrics_address = listeners.metrics.local_addr().map_err(|e| failed(&e))?;
         let tls = ground.tls;
-        let endpoints = Endpoints {
-            directory: directory_address.clone(),
-            registrar: format!("https://{registrar_address}"),
-            ca_file: tls.ca_file.clone(),
-            admin_token_file: std::path::absolute(dir.admin_token()).map_err(|e| failed(&e))?,
-            metrics: format!("http://{metrics_address}/metrics"),
-        };
 
         // Whom the operator or the registrar names is called wherever it is; whom a stranger names,
         // and be it by a directory's answer, only where nobody is harmed.
@@ -146,10 +139,19 @@ impl Parts {
                 .map_err(|e| failed(&e))?;
         }
 
+        let endpoints = Endpoints {
+            directory: directory_address.clone(),
+            registrar: format!("https://{registrar_address}"),
+            ca_file: tls.ca_file.clone(),
+            admin_token_file: std::path::absolute(dir.admin_token()).map_err(|e| failed(&e))?,
+            feed_key: registrar.feed_key(),
+            metrics: format!("http://{metrics_address}/metrics"),
+        };
         let front = front_config(args, &ground.admin_token, directory_address, &tls.ca_file)?;
         let directory = Directory::open(dir.directory_snapshot()).map_err(|e| failed(&e))?;
         let feed = Arc::new(InProcessFeed(Arc::clone(&registrar)));
-        drain.spawn(Arc::clone(&directory).follow(feed, drain.clone()));
+        let key = registrar.feed_key();
+        drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
         drain.spawn(Arc::clone(&directory).serve(
             listeners.directory,
             tls.server.clone(),
