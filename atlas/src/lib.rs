@@ -3,7 +3,8 @@
 //! **For:** the directory, which answers from it, and whoever builds one for it. A name costs about
 //! as many bytes as tell it from its neighbour, and four more for its host and port.
 //! **Owns:** the packed form ([`Segment`]), the order of segments ([`Atlas`]), packing ([`Packer`]),
-//! merging in what changed ([`Atlas::merge`]), and the hash tree over all names ([`Atlas::root`]).
+//! merging in what changed ([`Atlas::merge`]), and the hash tree over all names ([`Atlas::root`],
+//! [`Proof`]).
 //! **Never:** touches a file, a clock or a network; changes a segment once it is made; panics on
 //! bytes, whatever they are.
 //!
@@ -29,6 +30,7 @@ mod cut;
 mod merge;
 mod pack;
 mod place;
+mod proof;
 mod root;
 mod rows;
 mod segment;
@@ -40,6 +42,7 @@ pub use cut::SEGMENT_NAMES;
 pub use merge::{MergeError, Patch};
 pub use pack::{PackError, Packer};
 pub use place::Place;
+pub use proof::{Proof, ProofError};
 pub use root::Root;
 pub use rows::{BLOCK_NAMES, Row};
 pub use segment::{Damaged, Segment};

@@ -29,31 +29,61 @@ impl Atlas {
     }
 
     pub(crate) fn summaries(&self) -> Result<Vec<Hash>, Damaged> {
-        self.segments.iter().map(|segment| segment.summary()).collect()
+        self.segments.iter().map(|segment| segment.summary_hash()).collect()
     }
 }
 
+/// What is kept of a segment's tree: enough to build any path from a few blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    /// What stands for the segment in the tree of the atlas.
+    hash: Hash,
+    /// Of its bytes.
+    bytes: Hash,
+    /// The roots over each [`GROUP`] of blocks.
+    groups: Box<[Hash]>,
+}
+
+/// Blocks whose hashes are made anew for each path; a power of two, so that groups are subtrees.
+const GROUP: usize = if cfg!(test) { 2 } else { 64 };
+
 impl Segment {
     /// What stands for it in the tree of the atlas.
-    pub(crate) fn summary(&self) -> Result<Hash, Damaged> {
+    pub(crate) fn summary_hash(&self) -> Result<Hash, Damaged> {
+        Ok(self.summarised()?.hash)
+    }
+
+    pub(crate) fn bytes_hash(&self) -> Result<Hash, Damaged> {
+        Ok(self.summarised()?.bytes)
+    }
+
+    /// The hashes from a block to the root over all blocks.
+    pub(crate) fn path(&self, block: usize) -> Result<Vec<Hash>, Damaged> {
+        let group = block / GROUP;
+        let leaves = self.leaves(group * GROUP, GROUP)?;
+        let mut path = tree::path(&leaves, block % GROUP);
+        path.extend(tree::path(&self.summarised()?.groups, group));
+        Ok(path)
+    }
+
+    fn summarised(&self) -> Result<&Summary, Damaged> {
         if let Some(summary) = self.summary.get() {
-            return Ok(*summary);
+            return Ok(summary);
         }
-        let root = tree::root(&self.leaves()?);
-        let summary = of_segment(self.blocks() as u64, root, self.bytes_hash());
-        Ok(*self.summary.get_or_init(|| summary))
+        let leaves = self.leaves(0, self.blocks())?;
+        let groups: Box<[Hash]> = leaves.chunks(GROUP).map(tree::root).collect();
+        let bytes = tree::hash(Kind::Leaf, &[self.bytes()]);
+        let hash = of_segment(self.blocks() as u64, tree::root(&groups), bytes);
+        Ok(self.summary.get_or_init(|| Summary { hash, bytes, groups }))
     }
 
-    pub(crate) fn bytes_hash(&self) -> Hash {
-        tree::hash(Kind::Leaf, &[self.bytes()])
-    }
-
-    /// The hash of each block.
-    pub(crate) fn leaves(&self) -> Result<Vec<Hash>, Damaged> {
-        let mut rows = SegmentRows::new(self);
-        let (mut leaves, mut block) = (Vec::with_capacity(self.blocks()), Vec::new());
-        let mut count = 0;
-        while let Some(row) = rows.next() {
+    /// The hashes of at most so many blocks.
+    fn leaves(&self, first: usize, blocks_max: usize) -> Result<Vec<Hash>, Damaged> {
+        let mut rows = SegmentRows::from_block(self, first);
+        let (mut leaves, mut block, mut count) = (Vec::new(), Vec::new(), 0);
+        while leaves.len() < blocks_max
+            && let Some(row) = rows.next()
+        {
             let row = row?;
             put_row(&mut block, row.name, row.place);
             count += 1;

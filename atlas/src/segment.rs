@@ -10,8 +10,8 @@ use protocol::HostName;
 
 use crate::cut::is_cut;
 use crate::place::Place;
+use crate::root::Summary;
 use crate::rows::{self, BLOCK_NAMES, Row};
-use crate::tree::Hash;
 
 /// Bytes of the four counts.
 pub(crate) const HEAD_BYTES: usize = 16;
@@ -28,7 +28,7 @@ pub struct Segment {
     /// Where the blocks begin.
     blocks_at: usize,
     /// What stands for it in the hash tree, once somebody has asked.
-    pub(crate) summary: OnceLock<Hash>,
+    pub(crate) summary: OnceLock<Summary>,
 }
 
 impl PartialEq for Segment {
@@ -96,12 +96,7 @@ impl Segment {
     /// Where this name is.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<Place<'_>> {
-        let (mut low, mut high) = (0, self.blocks);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if self.head(middle)? <= name { low = middle + 1 } else { high = middle }
-        }
-        let mut block = self.block(low.checked_sub(1)?)?;
+        let mut block = self.block(self.block_of(name)?)?;
         // How much of `name` the name before begins with: rows that share less are behind it.
         let mut matched = 0;
         while !block.is_empty() {
@@ -123,6 +118,16 @@ impl Segment {
             rows::skip_place(&mut block)?;
         }
         None
+    }
+
+    /// The number of the block that holds this name, if any does.
+    pub(crate) fn block_of(&self, name: &[u8]) -> Option<usize> {
+        let (mut low, mut high) = (0, self.blocks);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.head(middle)? <= name { low = middle + 1 } else { high = middle }
+        }
+        low.checked_sub(1)
     }
 
     /// Reads every row.
@@ -189,7 +194,13 @@ pub(crate) struct SegmentRows<'a> {
 
 impl<'a> SegmentRows<'a> {
     pub(crate) fn new(segment: &'a Segment) -> Self {
-        Self { segment, block: 0, rest: &[], name: Vec::new() }
+        Self::from_block(segment, 0)
+    }
+
+    /// Begins with the first row of a block.
+    pub(crate) fn from_block(segment: &'a Segment, block: usize) -> Self {
+        let block = block.min(segment.blocks);
+        Self { segment, block, rest: &[], name: Vec::new() }
     }
 
     /// Whether nothing is left.
