@@ -42,6 +42,14 @@ pub const FEED_DEADLINE: Duration = Duration::from_secs(10);
 pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(120);
 /// Bytes of a snapshot over HTTPS: some two million identities.
 pub const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How often the registrar is asked what it says about everything, while something changes…
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// …and how often once so many changes came since…
+pub const CHECKPOINT_CHANGES: usize = 65_536;
+/// …which is this often.
+pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);
+/// With more changes since the last checkpoint, a directory starts anew from a snapshot.
+pub const TOLD_CHANGES_MAX: usize = 1_000_000;
 /// The first pause after the feed failed; it doubles…
 pub const BACKOFF_MIN: Duration = Duration::from_millis(200);
 /// …up to this. Each pause is drawn between its half and its whole.

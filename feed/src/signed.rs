@@ -1,5 +1,7 @@
 //! A statement as the bytes that travel, with the registrar's signature in front.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,11 +25,11 @@ impl Statement for Batch {
     const DOMAIN: &'static [u8] = b"warren feed batch 1\n";
 }
 
-/// A statement that somebody says the registrar has made.
+/// A statement that somebody says the registrar has made. Copies share their bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     signature: [u8; SIGNATURE_BYTES],
-    body: Box<[u8]>,
+    body: Arc<[u8]>,
 }
 
 /// The key did not sign this, or it is no statement.
@@ -86,6 +88,14 @@ impl Signed {
         if !key.has_signed(&message::<T>(&self.body), &self.signature) {
             return Err(Forged::Signature);
         }
+        self.stated()
+    }
+
+    /// The statement, whoever has signed it: for what was opened before.
+    ///
+    /// # Errors
+    /// [`Forged::Statement`].
+    pub fn stated<T: Statement>(&self) -> Result<T, Forged> {
         serde_json::from_slice(&self.body).map_err(|_| Forged::Statement)
     }
 }
@@ -108,7 +118,12 @@ mod tests {
     }
 
     fn batch() -> Batch {
-        Batch { feed: FeedId::from_bytes([1; 16]), changes: Vec::new(), newest: 5 }
+        Batch {
+            feed: FeedId::from_bytes([1; 16]),
+            changes: Vec::new(),
+            newest: 5,
+            at: Timestamp(9),
+        }
     }
 
     #[test]

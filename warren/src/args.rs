@@ -140,8 +140,8 @@ pub enum SnapshotCommand {
     Build(BuildArgs),
     /// Show what is in a snapshot file
     Show(OneSnapshot),
-    /// Check every checksum and every row of a snapshot file
-    Verify(OneSnapshot),
+    /// Check every checksum, every row and, with a key, every signature of a snapshot file
+    Verify(VerifyArgs),
     /// Write out every name and address, as `build` reads them
     Dump(OneSnapshot),
 }
@@ -169,6 +169,19 @@ pub struct OneSnapshot {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
     /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The snapshot file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// The registrar's key, which must have signed all of it
+    #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
+    pub feed_key: Option<FeedKey>,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
