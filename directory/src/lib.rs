@@ -29,6 +29,7 @@ mod session;
 pub mod snapshot_file;
 mod survey;
 mod table;
+mod web;
 
 pub use apply::Refusal;
 pub use directory::{Directory, Status};
