@@ -73,6 +73,6 @@ pub const HTTPS_PREFLIGHT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Names in one lookup of several.
 pub const HTTPS_LOOKUP_NAMES_MAX: usize = 256;
 /// Bytes of its body.
-pub const HTTPS_BODY_BYTES_MAX: usize = 64 * 1024;
+pub const HTTPS_BODY_BYTES_MAX: usize = 32 * 1024;
 /// For its body to be there.
 pub const HTTPS_BODY_DEADLINE: Duration = Duration::from_secs(5);

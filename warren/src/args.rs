@@ -240,7 +240,8 @@ pub struct StatusArgs {
     /// The same as host and port
     #[arg(long, value_name = "HOST:PORT", env = "WARREN_DIRECTORY_HTTPS")]
     pub https: Option<Address>,
-    /// Fail if the registrar has not confirmed its knowledge for so many seconds
+    /// Fail if the registrar has not confirmed its knowledge for so many seconds; one that is in
+    /// reach does so twice a minute
     #[arg(long, value_name = "SECONDS")]
     pub max_age: Option<u64>,
     #[command(flatten)]

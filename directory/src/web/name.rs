@@ -46,7 +46,22 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_had_back(text: String) {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            prop_assert_eq!(decode(&encoded), Some(text));
+        }
+
+        #[test]
+        fn any_text_is_decoded_or_refused_and_never_grows(text in "[%a-f0-9🛠]{0,20}") {
+            prop_assert!(decode(&text).is_none_or(|decoded| decoded.len() <= text.len()));
+        }
+    }
 
     #[test]
     fn only_whole_escapes_of_utf8_are_decoded() {
