@@ -12,7 +12,7 @@ use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
 use protocol::control::feed::Batch;
-use protocol::{Address, AtSign, FeedId, Timestamp};
+use protocol::{Address, AtSign, Epoch, FeedId, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +21,7 @@ use crate::limits::{self, READY_WAIT};
 use crate::metrics::Counts;
 use crate::snapshot_file::{self, Head, SnapshotFileError, Stored};
 use crate::table::Table;
+use crate::web::Front;
 
 /// One replica of the directory.
 pub struct Directory {
@@ -38,6 +39,7 @@ pub struct Directory {
     told: std::sync::Mutex<Option<Chronicle>>,
     pub(crate) gate: Gate,
     pub(crate) counts: Counts,
+    pub(crate) front: Front,
     clock: Arc<dyn Clock>,
 }
 
@@ -116,6 +118,7 @@ impl Directory {
             told: std::sync::Mutex::new(None),
             gate: Gate::new(limits),
             counts: Counts::default(),
+            front: Front::default(),
             clock,
         }
     }
@@ -125,6 +128,19 @@ impl Directory {
     #[must_use]
     pub fn lookup(&self, name: &AtSign) -> Option<Address> {
         self.table.load().lookup(name)
+    }
+
+    /// Where this identity is, and under which epoch.
+    pub(crate) fn record(&self, name: &AtSign) -> Option<(Address, Epoch)> {
+        let table = self.table.load();
+        // Epochs never fall: an address that was read between two equal ones belongs to them.
+        loop {
+            let epoch = table.epoch_of(name)?;
+            let address = table.lookup(name)?;
+            if table.epoch_of(name) == Some(epoch) {
+                return Some((address, epoch));
+            }
+        }
     }
 
     /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
@@ -164,6 +180,7 @@ impl Directory {
     pub fn register(&self, metrics: &mut Metrics) {
         self.counts.register(metrics);
         self.gate.register(metrics);
+        self.front.register(metrics);
     }
 
     /// Waits a little, if need be, until a question can be answered; false if it cannot. What was

@@ -1,6 +1,6 @@
 //! The command line, as typed. Nothing is checked here that needs more than the text itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -68,6 +68,9 @@ pub struct UpArgs {
     /// Port of the directory (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub directory_port: u16,
+    /// Port on which the directory answers HTTPS as well (0: any free one; default: it does not)
+    #[arg(long, value_name = "PORT", env = "WARREN_DIRECTORY_HTTPS_PORT")]
+    pub directory_https: Option<u16>,
     /// Port of the registrar: web page and API (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 8443, env = "WARREN_REGISTRAR_PORT")]
     pub registrar_port: u16,
@@ -129,6 +132,8 @@ pub struct UpArgs {
 pub enum DirectoryCommand {
     /// Answer from memory: what a registrar's feed says, or what a snapshot file says
     Serve(ServeArgs),
+    /// Show how a directory stands: how far it is, how old its knowledge is
+    Status(StatusArgs),
     /// Make, show, check and write out snapshot files
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
@@ -231,9 +236,40 @@ pub struct ServeArgs {
     /// Port to listen on (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub port: u16,
+    /// Answer HTTPS as well, on this address and port, with the same certificate
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_HTTPS")]
+    pub https: Option<SocketAddr>,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Fails with 6 if it is not ready, and with 1 if its knowledge is older than --max-age.
+
+Examples:
+  warren directory status
+  warren directory status https://directory.example.org:6443 --ca-file ca.pem --max-age 60")]
+pub struct StatusArgs {
+    /// The directory's HTTPS front, instead of the one that runs on the data directory
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// The same as host and port
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_DIRECTORY_HTTPS")]
+    pub https: Option<Address>,
+    /// Fail if the registrar has not confirmed its knowledge for so many seconds; one that is in
+    /// reach does so twice a minute
+    #[arg(long, value_name = "SECONDS")]
+    pub max_age: Option<u64>,
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+    /// Authorities to trust (PEM)
+    #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

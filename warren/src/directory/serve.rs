@@ -1,5 +1,6 @@
 //! `warren directory serve`: a replica that answers from memory, wherever it is wanted.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,10 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
     })?;
     let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+    let front = match args.https {
+        Some(address) => Some(listen_https(address).await?),
+        None => None,
+    };
     let drain = Drain::new();
     let directory = match source {
         Source::File(file) => {
@@ -66,6 +71,13 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         }
     };
     let shown = Shown { server: tls.clone(), client: None };
+    if let Some(front) = front {
+        let address = front.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+        output::line(format_args!(
+            "https       {address}   (/v1/openapi.json says what there is)"
+        ))?;
+        drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), drain.clone()));
+    }
     drain.spawn(directory.serve(listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}
@@ -77,6 +89,13 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         () = end.first() => {}
     }
     Ok(())
+}
+
+async fn listen_https(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("cannot listen on {address}: {error}");
+        Failure::new(Exit::Unavailable, what).fix("pass --https with a port that is free")
+    })
 }
 
 /// Where a replica's knowledge comes from.
