@@ -7,7 +7,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use feed::{Checkpoint, Chronicle, FeedKey, Signed, SignedSnapshot, SnapshotError};
+use feed::{
+    Checkpoint, Chronicle, Evidence, FeedKey, Forged, Signed, SignedSnapshot, SnapshotError,
+};
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
@@ -132,15 +134,7 @@ impl Directory {
 
     /// Where this identity is, and under which epoch.
     pub(crate) fn record(&self, name: &AtSign) -> Option<(Address, Epoch)> {
-        let table = self.table.load();
-        // Epochs never fall: an address that was read between two equal ones belongs to them.
-        loop {
-            let epoch = table.epoch_of(name)?;
-            let address = table.lookup(name)?;
-            if table.epoch_of(name) == Some(epoch) {
-                return Some((address, epoch));
-            }
-        }
+        self.table.load().record(name)
     }
 
     /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
@@ -247,6 +241,18 @@ impl Directory {
     pub(crate) fn told(&self) -> MutexGuard<'_, Option<Chronicle>> {
         // Nothing between lock and unlock leaves it half changed.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The registrar's word about one name; none if nobody has it or had it lately.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] if what is known was not told by a registrar, or is damaged.
+    pub fn evidence(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
+        // A copy, so that nobody waits for the hashing; what changed is looked up first, since what
+        // it names may be in the snapshot by then, but not the other way round.
+        let changed = self.table.load().changed(name);
+        let base = self.told().clone();
+        base.ok_or(Forged::Form)?.evidence(name, changed)
     }
 
     /// Takes over a checkpoint that is as late as what is known, or earlier: what was told since the

@@ -50,6 +50,8 @@ pub const CHECKPOINT_CHANGES: usize = 65_536;
 pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);
 /// With more changes since the last checkpoint, a directory starts anew from a snapshot.
 pub const TOLD_CHANGES_MAX: usize = 1_000_000;
+/// Shortest token of a directory that others may follow.
+pub const RELAY_TOKEN_BYTES_MIN: usize = 16;
 /// The first pause after the feed failed; it doubles…
 pub const BACKOFF_MIN: Duration = Duration::from_millis(200);
 /// …up to this. Each pause is drawn between its half and its whole.

@@ -56,6 +56,11 @@ impl Table {
         self.find(name, |place| place.address())
     }
 
+    /// Where this identity is, and under which epoch.
+    pub(crate) fn record(&self, name: &AtSign) -> Option<(Address, Epoch)> {
+        self.find(name, |place| (place.address(), place.epoch))
+    }
+
     /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
     pub(crate) fn answer(&self, name: &AtSign, out: &mut Vec<u8>) -> bool {
         self.find(name, |place| put_found(out, place.host, place.port)).is_some()
@@ -70,6 +75,11 @@ impl Table {
     pub(crate) fn epoch_of_bytes(&self, name: &[u8]) -> Option<Epoch> {
         let text = std::str::from_utf8(name).ok()?;
         self.epoch_of(&AtSign::parse(text).ok()?)
+    }
+
+    /// The last change of this name, unless the atlas has it.
+    pub(crate) fn changed(&self, name: &AtSign) -> Option<u64> {
+        self.recent.get(name).map(|recent| recent.number)
     }
 
     fn find<T>(&self, name: &AtSign, look: impl FnOnce(Place<'_>) -> T) -> Option<T> {

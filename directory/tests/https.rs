@@ -123,7 +123,11 @@ async fn nobody_is_unknown_before_the_directory_knows_anything() {
     let told = async {
         sleep(Duration::from_millis(200)).await;
         let directory = Arc::clone(&running.directory);
-        tokio::spawn(directory.follow(Arc::new(registrar()), common::the_key().public(), running.drain.clone()));
+        tokio::spawn(directory.follow(
+            Arc::new(registrar()),
+            common::the_key().public(),
+            running.drain.clone(),
+        ));
     };
     assert_eq!(tokio::join!(asked, told).0.status, 200, "a little early is not too early");
     assert_eq!(
@@ -259,8 +263,8 @@ async fn the_status_says_how_old_the_knowledge_is_and_what_is_missing() {
     let age = status.as_object_mut().unwrap().remove("age_seconds").unwrap();
     assert!(age.as_u64().unwrap() <= 10, "{age}");
     let expected = json!({
-        "ready": true, "feed": "07".repeat(16), "generation": 2, "newest": 2, "lag": 0,
-        "entries": 2, "version": env!("CARGO_PKG_VERSION"),
+        "ready": true, "feed": "07".repeat(16), "generation": 2, "checkpoint": 2, "newest": 2,
+        "lag": 0, "entries": 2, "version": env!("CARGO_PKG_VERSION"),
     });
     assert_eq!(status, expected);
 }

@@ -22,6 +22,7 @@ struct Case {
 }
 
 const IDENTITY: &str = "/v1/identities/{name}";
+const PROOF: &str = "/v1/identities/{name}/proof";
 const LOOKUP: &str = "/v1/lookup";
 const TAG: &str = "if-none-match: \"localhost:25000;1\"";
 
@@ -42,6 +43,10 @@ fn cases() -> Vec<Case> {
         case(IDENTITY, "get", 400, "%zz"),
         case(IDENTITY, "get", 404, "nobody"),
         case(IDENTITY, "get", 422, "a%20b"),
+        case(PROOF, "get", 200, "alice"),
+        case(PROOF, "get", 400, "%zz"),
+        case(PROOF, "get", 404, "nobody"),
+        case(PROOF, "get", 422, "a%20b"),
         lookup(200, r#"{"identities":["@alice","@nobody"]}"#),
         lookup(400, "{}"),
         Case { header: "content-length: 10", ..lookup(408, "") },
@@ -59,6 +64,7 @@ fn cases() -> Vec<Case> {
 fn early_cases() -> Vec<Case> {
     vec![
         case(IDENTITY, "get", 503, "alice"),
+        case(PROOF, "get", 503, "alice"),
         lookup(503, r#"{"identities":[]}"#),
         case("/v1/status", "get", 200, ""),
         case("/readyz", "get", 503, ""),

@@ -24,6 +24,17 @@ pub struct Chronicle {
     changes: usize,
 }
 
+/// What somebody gets who asks for news.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A batch.
+    Word(Signed),
+    /// Nothing was said since the snapshot, not even that there is nothing new.
+    NotYet,
+    /// He follows another feed, or is too far behind.
+    SnapshotNeeded,
+}
+
 /// A batch of which at least the last change was new.
 #[derive(Debug, Clone)]
 struct Piece {
@@ -83,29 +94,25 @@ impl Chronicle {
     }
 
     /// For somebody who knows all changes up to `number`: the batch with the next one, or the newest
-    /// word that there is none. None if he has to begin with the snapshot.
+    /// word that there is none.
     #[must_use]
-    pub fn after(&self, feed: FeedId, number: u64) -> Option<Signed> {
+    pub fn after(&self, feed: FeedId, number: u64) -> News {
         if feed != self.feed() || number < self.base.checkpoint().number {
-            return None;
+            return News::SnapshotNeeded;
         }
         let next = self.since.partition_point(|piece| piece.last <= number);
         let newest = || self.latest.as_ref().or(self.since.back().map(|piece| &piece.signed));
-        self.since.get(next).map(|piece| &piece.signed).or_else(newest).cloned()
+        let word = self.since.get(next).map(|piece| &piece.signed).or_else(newest);
+        word.cloned().map_or(News::NotYet, News::Word)
     }
 
-    /// The word that proves a change after the snapshot: the last batch that speaks of this name.
-    ///
-    /// # Errors
-    /// [`Forged`] if a batch that was taken up is none.
-    pub fn latest_about(&self, name: &AtSign) -> Result<Option<Signed>, Forged> {
-        for piece in self.since.iter().rev() {
-            let batch: Batch = piece.signed.stated()?;
-            if batch.changes.iter().any(|change| change.identity == *name) {
-                return Ok(Some(piece.signed.clone()));
-            }
+    /// The batch with a change after the snapshot.
+    pub(crate) fn with(&self, number: u64) -> Option<Signed> {
+        if number <= self.base.checkpoint().number {
+            return None;
         }
-        Ok(None)
+        let at = self.since.partition_point(|piece| piece.last < number);
+        self.since.get(at).map(|piece| piece.signed.clone())
     }
 
     /// The snapshot that a later checkpoint speaks of; none if it is not later than the one at hand,
@@ -184,7 +191,7 @@ pub(crate) fn merged(atlas: &Atlas, changes: &[Change]) -> Result<Atlas, MergeEr
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use protocol::control::feed::Snapshot;
     use protocol::{Address, Epoch, Timestamp};
 
@@ -204,11 +211,12 @@ mod tests {
     }
 
     fn change(number: u64) -> Change {
-        let address = (number % 5 != 0).then(|| Address::parse(&format!("h:{number}")).unwrap());
+        let address =
+            (!number.is_multiple_of(5)).then(|| Address::parse(&format!("h:{number}")).unwrap());
         Change { number, identity: name(number), address, epoch: Epoch::FIRST }
     }
 
-    fn batch(numbers: std::ops::RangeInclusive<u64>, newest: u64) -> (Signed, Batch) {
+    fn batch(numbers: impl Iterator<Item = u64>, newest: u64) -> (Signed, Batch) {
         let changes = numbers.map(change).collect();
         let batch = Batch { feed: feed(), changes, newest, at: Timestamp(1) };
         (Signed::of(&batch, &key()).unwrap(), batch)
@@ -239,22 +247,24 @@ mod tests {
         let chronicle = told(&[1..=3, 4..=4, 3..=9]);
         assert_eq!((chronicle.number(), chronicle.changes()), (9, 11));
         for (known, last) in [(0, 3), (2, 3), (3, 4), (4, 9), (8, 9), (9, 9), (99, 9)] {
-            let batch: Batch = chronicle.after(feed(), known).unwrap().stated().unwrap();
+            let News::Word(word) = chronicle.after(feed(), known) else { panic!("{known}") };
+            let batch: Batch = word.stated().unwrap();
             assert_eq!(batch.changes.last().unwrap().number, last, "after {known}");
         }
-        assert_eq!(chronicle.after(FeedId::from_bytes([2; 16]), 3), None);
+        assert_eq!(chronicle.after(FeedId::from_bytes([2; 16]), 3), News::SnapshotNeeded);
+        assert_eq!(told(&[]).after(feed(), 0), News::NotYet);
     }
 
     #[test]
     fn the_newest_word_that_there_is_nothing_new_is_handed_on() {
         let mut chronicle = told(&[1..=3]);
-        let (signed, nothing) = batch(4..=3, 3);
+        let (signed, nothing) = batch(std::iter::empty(), 3);
         chronicle.add(&signed, &nothing);
-        assert_eq!(chronicle.after(feed(), 3), Some(signed.clone()));
-        assert_ne!(chronicle.after(feed(), 2), Some(signed.clone()));
+        assert_eq!(chronicle.after(feed(), 3), News::Word(signed.clone()));
+        assert_ne!(chronicle.after(feed(), 2), News::Word(signed.clone()));
         let (old, _) = batch(1..=2, 2);
         chronicle.add(&old, &old.stated().unwrap());
-        assert_eq!(chronicle.after(feed(), 3), Some(signed), "a repetition is no news");
+        assert_eq!(chronicle.after(feed(), 3), News::Word(signed), "a repetition is no news");
     }
 
     #[test]
@@ -266,8 +276,9 @@ mod tests {
             assert_eq!(base.atlas().root().unwrap(), later.checkpoint().root);
             chronicle.rebase(base);
             assert_eq!(chronicle.number(), 9);
-            assert!(chronicle.after(feed(), number).is_some() || number == 9);
-            assert_eq!(chronicle.after(feed(), number - 1), None);
+            let is_told = matches!(chronicle.after(feed(), number), News::Word(_));
+            assert_eq!(is_told, number < 9);
+            assert_eq!(chronicle.after(feed(), number - 1), News::SnapshotNeeded);
             let again = chronicle.reach(later.signed(), later.checkpoint()).unwrap();
             assert!(again.is_none(), "it is there already");
             let last = checkpoint(9);
@@ -285,13 +296,5 @@ mod tests {
         let other = empty().with(&changes, 9, Timestamp(2), &key()).unwrap();
         let reached = told(&[1..=9]).reach(other.signed(), other.checkpoint());
         assert!(matches!(reached, Err(SnapshotError::OtherRoot)));
-    }
-
-    #[test]
-    fn the_last_word_about_a_name_is_found() {
-        let chronicle = told(&[1..=3, 4..=8]);
-        let word = chronicle.latest_about(&name(1)).unwrap().unwrap();
-        assert_eq!(word.stated::<Batch>().unwrap().changes.len(), 5, "change 8 is n1's again");
-        assert_eq!(chronicle.latest_about(&AtSign::parse("nobody").unwrap()), Ok(None));
     }
 }

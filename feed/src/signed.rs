@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use protocol::control::feed::Batch;
 
@@ -97,6 +99,21 @@ impl Signed {
     /// [`Forged::Statement`].
     pub fn stated<T: Statement>(&self) -> Result<T, Forged> {
         serde_json::from_slice(&self.body).map_err(|_| Forged::Statement)
+    }
+}
+
+/// In JSON it is base64 for URLs.
+impl Serialize for Signed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.to_bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(de::Error::custom)?;
+        Self::from_bytes(&bytes).map_err(de::Error::custom)
     }
 }
 

@@ -239,6 +239,11 @@ pub struct ServeArgs {
     /// Answer HTTPS as well, on this address and port, with the same certificate
     #[arg(long, value_name = "ADDR:PORT", env = "WARREN_HTTPS")]
     pub https: Option<SocketAddr>,
+    /// File with the token of directories that may follow this one: they name it with --registrar
+    /// and --token-file
+    #[arg(long, value_name = "FILE", env = "WARREN_RELAY_TOKEN_FILE")]
+    #[arg(value_hint = ValueHint::FilePath, requires = "https")]
+    pub relay_token_file: Option<PathBuf>,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
@@ -377,6 +382,15 @@ pub struct ResolveArgs {
     pub directory: Option<Address>,
     #[command(flatten)]
     pub data_dir: DataDirArg,
+    /// Ask for the registrar's signed word, and believe nothing else
+    #[arg(long)]
+    pub verify: bool,
+    /// The directory's HTTPS front, for --verify
+    #[arg(long, value_name = "HOST:PORT", requires = "verify")]
+    pub https: Option<Address>,
+    /// The registrar's key, for --verify
+    #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY", requires = "verify")]
+    pub feed_key: Option<FeedKey>,
     /// Authorities to trust (PEM)
     #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,

@@ -180,8 +180,17 @@ fn a_replica_that_knows_nothing_yet_is_not_ready_and_says_so() {
     std::fs::write(&token, "0123456789abcdef\n").unwrap();
     let ca_file = scratch.path().join("replica.pem");
     let (token, ca_file) = (token.to_str().unwrap(), ca_file.to_str().unwrap());
-    let nobody =
-        ["--registrar", "https://localhost:1", "--token-file", token, "--ca-file", ca_file];
+    let key = format!("ed25519:{}", "A".repeat(43));
+    let nobody = [
+        "--registrar",
+        "https://localhost:1",
+        "--token-file",
+        token,
+        "--ca-file",
+        ca_file,
+        "--feed-key",
+        &key,
+    ];
     let replica = Replica::start(scratch.path(), &nobody);
     let early = replica.get("/v1/identities/alice");
     assert_eq!((early.status, early.header("retry-after")), (503, "2"));

@@ -30,7 +30,11 @@ pub(super) async fn count(
     next: Next,
 ) -> Response {
     let matched = matched.as_ref().map(MatchedPath::as_str);
-    let route = path::ALL.into_iter().find(|path| Some(*path) == matched).unwrap_or("none");
+    let route = path::ALL
+        .into_iter()
+        .chain(path::RELAY)
+        .find(|path| Some(*path) == matched)
+        .unwrap_or("none");
     let response = next.run(request).await;
     let labels = [("route", route), ("status", class_of(response.status()))];
     directory.front.requests.0.get_or_create(&labels).inc();

@@ -8,6 +8,8 @@ mod identity;
 mod name;
 mod openapi;
 mod problem;
+mod proof;
+mod relay;
 mod status;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use tokio::net::TcpListener;
 
 use self::counts::Requests;
 use self::problem::Problem;
+pub use self::relay::{RelayToken, RelayTokenError};
 use crate::directory::Directory;
 use crate::limits::{HTTPS_ACCEPT, HTTPS_RETRY_AFTER};
 
@@ -36,7 +39,15 @@ mod path {
     pub(super) const HEALTH: &str = "/healthz";
     pub(super) const READY: &str = "/readyz";
 
-    pub(super) const ALL: [&str; 6] = [IDENTITY, LOOKUP, STATUS, OPENAPI, HEALTH, READY];
+    pub(super) const PROOF: &str = "/v1/identities/{name}/proof";
+    pub(super) const FEED: &str = "/v1/feed";
+    pub(super) const SNAPSHOT: &str = "/v1/feed/snapshot";
+    pub(super) const CHECKPOINT: &str = "/v1/feed/checkpoint";
+
+    /// For everybody.
+    pub(super) const ALL: [&str; 7] = [IDENTITY, PROOF, LOOKUP, STATUS, OPENAPI, HEALTH, READY];
+    /// For directories that follow this one.
+    pub(super) const RELAY: [&str; 3] = [FEED, SNAPSHOT, CHECKPOINT];
 }
 
 /// The front's door and its figures.
@@ -64,20 +75,30 @@ impl Front {
 impl Directory {
     /// Answers HTTPS on this listener until the drain begins; requests that are being answered then
     /// are answered.
-    pub async fn serve_https(self: Arc<Self>, listener: TcpListener, tls: ServerTls, drain: Drain) {
+    /// With a token, directories that know it may follow this one.
+    pub async fn serve_https(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: ServerTls,
+        relay: Option<RelayToken>,
+        drain: Drain,
+    ) {
         let gate = self.front.gate.clone();
-        serve_http(listener, Some(tls), self.http(), gate, drain).await;
+        serve_http(listener, Some(tls), self.http(relay), gate, drain).await;
     }
 
     /// The front as a service, without a socket.
-    pub fn http(self: &Arc<Self>) -> Router {
+    pub fn http(self: &Arc<Self>, relay: Option<RelayToken>) -> Router {
+        let relay = relay.map(|token| relay::routes(self, token)).unwrap_or_default();
         Router::new()
+            .route(path::PROOF, get(proof::show).options(cors::preflight))
             .route(path::IDENTITY, get(identity::show).options(cors::preflight))
             .route(path::LOOKUP, post(batch::lookup).options(cors::preflight))
             .route(path::STATUS, get(status::show).options(cors::preflight))
             .route(path::OPENAPI, get(openapi::show).options(cors::preflight))
             .route(path::HEALTH, get(status::turns).options(cors::preflight))
             .route(path::READY, get(status::is_ready).options(cors::preflight))
+            .merge(relay)
             .fallback(problem::no_such_path)
             .method_not_allowed_fallback(problem::no_such_method)
             .layer(map_response(cors::open_to_all))

@@ -79,6 +79,14 @@ problems! {
         "Ask for fewer names at a time.";
     too_slow = REQUEST_TIMEOUT, "too-slow", "The request came too slowly",
         "Send the whole body at once.";
+    not_provable = SERVICE_UNAVAILABLE, "not-provable", "This directory can prove nothing",
+        "Ask a directory that follows the registrar.";
+    no_token = UNAUTHORIZED, "no-token", "This is for directories that know the token",
+        "Send the relay's token as a bearer token.";
+    bad_position = BAD_REQUEST, "bad-position", "The position in the feed cannot be understood",
+        "Send feed, after and wait.";
+    snapshot_needed = GONE, "snapshot-needed", "The changes that come next are not kept",
+        "Take GET /v1/feed/snapshot and follow the feed from its number.";
     no_path = NOT_FOUND, "no-such-path", "There is nothing here",
         "GET /v1/openapi.json says what there is.";
     wrong_method = METHOD_NOT_ALLOWED, "wrong-method", "This cannot be done here",

@@ -20,6 +20,8 @@ struct Shown {
     feed: Option<FeedId>,
     /// The last change that was applied.
     generation: u64,
+    /// The change up to which everything can be proven at once.
+    checkpoint: Option<u64>,
     /// The newest that the registrar told of.
     newest: u64,
     /// How many are between them.
@@ -38,6 +40,7 @@ impl Shown {
             ready: status.ready,
             feed: status.feed,
             generation: status.number,
+            checkpoint: status.checkpoint,
             newest,
             lag: newest - status.number,
             age_seconds: status.age.map(|age| age.as_secs()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use directory::RelayToken;
 use net::tls::{CertificateAuthority, ServerTls, SubjectName};
 use protocol::HostName;
 use serde_json::Value;
@@ -11,13 +12,18 @@ use super::Running;
 
 /// The same directory, with clients that go to its HTTPS front.
 pub async fn https(running: Running) -> Running {
+    https_with(running, None).await
+}
+
+/// The same, for directories that know the token as well.
+pub async fn https_with(running: Running, relay: Option<RelayToken>) -> Running {
     let authority = CertificateAuthority::load_or_create(running.folder.path()).unwrap();
     let host = HostName::parse("localhost").unwrap();
     let tls = ServerTls::new(&authority.issue(&[SubjectName::Dns(host)]).unwrap()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let directory = Arc::clone(&running.directory);
-    tokio::spawn(directory.serve_https(listener, tls, running.drain.clone()));
+    tokio::spawn(directory.serve_https(listener, tls, relay, running.drain.clone()));
     Running { address, ..running }
 }
 
@@ -97,6 +103,6 @@ impl Running {
         while let Some(record) = client.record().await {
             text.extend(record);
         }
-        Answer::parse(&String::from_utf8(text).unwrap())
+        Answer::parse(&String::from_utf8_lossy(&text))
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Directory, HttpsFeed, SnapshotFileError};
+use directory::{Directory, HttpsFeed, RelayToken, SnapshotFileError};
 use feed::FeedKey;
 use net::drain::Drain;
 use net::https::HttpsClient;
@@ -49,6 +49,7 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
     })?;
     let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+    let relay = args.relay_token_file.as_deref().map(relay_token).transpose()?;
     let front = match args.https {
         Some(address) => Some(listen_https(address).await?),
         None => None,
@@ -76,7 +77,7 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         output::line(format_args!(
             "https       {address}   (/v1/openapi.json says what there is)"
         ))?;
-        drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), drain.clone()));
+        drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
     }
     drain.spawn(directory.serve(listener, tls, drain.clone()));
     tokio::select! {
@@ -89,6 +90,12 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         () = end.first() => {}
     }
     Ok(())
+}
+
+fn relay_token(file: &Path) -> Result<RelayToken, Failure> {
+    RelayToken::parse(&read_token(file)?).map_err(|error| {
+        Failure::from_error(Exit::Usage, &error).fix("openssl rand -hex 32 makes a good one")
+    })
 }
 
 async fn listen_https(address: SocketAddr) -> Result<TcpListener, Failure> {

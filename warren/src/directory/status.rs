@@ -22,6 +22,7 @@ struct Status {
     ready: bool,
     feed: Option<FeedId>,
     generation: u64,
+    checkpoint: Option<u64>,
     newest: u64,
     lag: u64,
     age_seconds: Option<u64>,
@@ -85,11 +86,12 @@ async fn ask(directory: &Address, ca_file: &std::path::Path) -> Result<Status, F
 }
 
 fn tell(directory: &Address, status: &Status) -> Result<(), Failure> {
+    let checkpoint = status.checkpoint.map_or_else(|| "-".to_owned(), |at| at.to_string());
     let feed = status.feed.map_or_else(|| "-".to_owned(), |feed| feed.to_string());
     let age = status.age_seconds.map_or_else(|| "-".to_owned(), |age| format!("{age} s"));
     output::line(format_args!(
         "https://{directory}\n  ready       {}\n  identities  {}\n  change      {} of {}, {} behind\n  \
-         age         {age}\n  feed        {feed}\n  version     {}",
+         checkpoint  {checkpoint}\n  age         {age}\n  feed        {feed}\n  version     {}",
         if status.ready { "yes" } else { "no" },
         status.entries,
         status.generation,
@@ -131,6 +133,7 @@ mod tests {
                 ready,
                 feed: None,
                 generation: 0,
+                checkpoint: None,
                 newest: 0,
                 lag: 0,
                 age_seconds,

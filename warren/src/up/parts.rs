@@ -168,7 +168,7 @@ impl Parts {
         ));
         if let Some(listener) = listeners.directory_https {
             let directory = Arc::clone(&directory);
-            drain.spawn(directory.serve_https(listener, tls.server.clone(), drain.clone()));
+            drain.spawn(directory.serve_https(listener, tls.server.clone(), None, drain.clone()));
         }
         drain.spawn(net::https::serve_http(
             listeners.registrar,
