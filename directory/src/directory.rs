@@ -12,7 +12,7 @@ use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
 use protocol::control::feed::{Batch, Snapshot};
-use protocol::{Address, AtSign, FeedId, Timestamp};
+use protocol::{Address, AtSign, Epoch, FeedId, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
@@ -125,6 +125,18 @@ impl Directory {
         self.table.load().answer(name, out)
     }
 
+    /// Where this identity is and since which epoch, the two of one moment.
+    pub(crate) fn place(&self, name: &AtSign) -> Option<(Address, Epoch)> {
+        loop {
+            let table = self.table.load();
+            let epoch = table.epoch_of(name)?;
+            let address = table.lookup(name);
+            if table.epoch_of(name) == Some(epoch) {
+                return address.map(|address| (address, epoch));
+            }
+        }
+    }
+
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -172,6 +184,12 @@ impl Directory {
             drop(timeout(patience, is_synced.wait_for(|synced| *synced)).await);
         }
         self.position.borrow().is_some()
+    }
+
+    /// Whether a question can be answered without waiting.
+    pub(crate) fn can_answer_now(&self) -> bool {
+        let is_known = self.position.borrow().is_some();
+        is_known && (*self.is_synced.borrow() || self.opened.elapsed() >= READY_WAIT)
     }
 
     pub(crate) fn position(&self) -> watch::Receiver<Option<Position>> {

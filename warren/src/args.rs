@@ -8,6 +8,8 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::directory::dns::DnsArgs;
+
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
 #[command(name = "warren", version, propagate_version = true, max_term_width = 100)]
@@ -127,7 +129,7 @@ pub struct UpArgs {
 #[derive(Debug, Subcommand)]
 pub enum DirectoryCommand {
     /// Answer from memory: what a registrar's feed says, or what a snapshot file says
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Make, show, check and write out snapshot files
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
@@ -177,7 +179,9 @@ pub struct OneSnapshot {
 Examples:
   warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
       --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
-  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem")]
+  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem
+  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem \\
+      --dns 192.0.2.53:53 --dns-zone dir.example.org --dns-host ns.dir.example.org=192.0.2.53")]
 pub struct ServeArgs {
     /// Where its snapshot is kept, for a start without the registrar
     #[command(flatten)]
@@ -213,6 +217,8 @@ pub struct ServeArgs {
     /// Port to listen on (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub port: u16,
+    #[command(flatten)]
+    pub dns: DnsArgs,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,

@@ -65,6 +65,7 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         }
     };
     let shown = Shown { server: tls.clone(), client: None };
+    super::dns::start(&args.dns, &directory, &tls, &drain).await?;
     drain.spawn(directory.serve(listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}
