@@ -76,7 +76,7 @@ pub const DNS_PAYLOAD_MIN: u16 = 512;
 pub const DNS_ANSWER_BYTES_MAX: u16 = 16_384;
 
 /// Bytes of the zone's name in messages: so every name that can own keys has room in front of it.
-pub const DNS_ZONE_BYTES_MAX: usize = 48;
+pub const DNS_ZONE_BYTES_MAX: usize = 40;
 
 /// Seconds for which resolvers may remember where an identity is…
 pub const DNS_TTL: u32 = 60;

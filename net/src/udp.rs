@@ -92,23 +92,35 @@ async fn serve_one(
         if socket.readable().await.is_err() {
             tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
         }
-        for _ in 0..UDP_TURN_MAX {
-            // An error tells of an earlier answer that could not be delivered, if it is not that
-            // there is nothing more to read.
-            let (length, peer) = match socket.try_recv_from(&mut question) {
-                Ok(received) => received,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => continue,
-            };
-            let message = question.get(..length).unwrap_or_default();
-            if answer(message, peer, &mut out) {
-                match socket.try_send_to(&out, peer) {
-                    Ok(_) => {}
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => unsent(Unsent::Busy),
-                    Err(_) => unsent(Unsent::Failed),
-                }
+        while serve_turn(socket, &mut question, &mut out, &answer, &unsent) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Answers what has come; whether there may be more.
+fn serve_turn(
+    socket: &UdpSocket,
+    question: &mut [u8],
+    out: &mut Vec<u8>,
+    answer: impl Fn(&[u8], SocketAddr, &mut Vec<u8>) -> bool,
+    unsent: impl Fn(Unsent),
+) -> bool {
+    for _ in 0..UDP_TURN_MAX {
+        // An error tells of an earlier answer that could not be delivered, if it is not that there
+        // is nothing more to read.
+        let (length, peer) = match socket.try_recv_from(question) {
+            Ok(received) => received,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => continue,
+        };
+        if answer(question.get(..length).unwrap_or_default(), peer, out) {
+            match socket.try_send_to(out, peer) {
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => unsent(Unsent::Busy),
+                Err(_) => unsent(Unsent::Failed),
             }
         }
-        tokio::task::yield_now().await;
     }
+    true
 }

@@ -27,15 +27,18 @@ enum Spot<'a> {
     /// A host that the operator named, or an identity, or both under one name.
     Own {
         host: Option<&'a HostName>,
-        place: Option<Place>,
+        person: Option<Person>,
     },
-    Service(Place),
+    Service(Person),
     /// Something is below.
     Between,
 }
 
-/// Where an identity is.
-type Place = (Address, Epoch);
+/// An identity and where she is.
+struct Person {
+    identity: AtSign,
+    address: Address,
+}
 
 /// Answers one question; `is_ready` says whether the directory knows enough to say "unknown".
 pub(super) fn answer(directory: &Directory, zone: &Zone, asked: &Query, is_ready: bool) -> Reply {
@@ -64,24 +67,28 @@ struct Answerer<'a> {
 impl<'a> Answerer<'a> {
     /// What there is; none where there is nothing, and nothing below.
     fn spot(&self, node: Node<'a>) -> Option<Spot<'a>> {
-        let place = |identity: &AtSign| self.directory.place(identity);
         let known = match node {
             Node::Apex => return Some(Spot::Apex),
             Node::Between => return Some(Spot::Between),
             Node::Host(host, identity) => {
-                let place = identity.as_ref().and_then(place);
-                return Some(Spot::Own { host: Some(host), place });
+                let person = identity.and_then(|identity| self.person(identity));
+                return Some(Spot::Own { host: Some(host), person });
             }
-            Node::Identity(identity, part) => place(&identity).map(|place| (place, part)),
+            Node::Identity(identity, part) => self.person(identity).map(|person| (person, part)),
             Node::Nobody | Node::Outside => None,
         };
-        let spot = known.and_then(|(place, part)| match part {
-            Part::Herself => Some(Spot::Own { host: None, place: Some(place) }),
+        let spot = known.and_then(|(person, part)| match part {
+            Part::Herself => Some(Spot::Own { host: None, person: Some(person) }),
             Part::Between => Some(Spot::Between),
-            Part::Service => Some(Spot::Service(place)),
+            Part::Service => Some(Spot::Service(person)),
             Part::Nothing => None,
         });
         spot.or_else(|| self.zone.is_between(self.owner).then_some(Spot::Between))
+    }
+
+    fn person(&self, identity: AtSign) -> Option<Person> {
+        let address = self.directory.lookup(&identity)?;
+        Some(Person { identity, address })
     }
 
     fn records(&self, spot: &Spot<'_>, kind: RecordType) -> Reply {
@@ -115,18 +122,21 @@ impl<'a> Answerer<'a> {
             (Spot::Apex, RecordType::NS) => {
                 self.zone.servers.iter().map(|server| RData::NS(NS(server.clone()))).collect()
             }
-            (Spot::Own { host, place }, RecordType::A | RecordType::AAAA) => {
-                let named = host.or(place.as_ref().map(|(address, _)| &address.host));
+            (Spot::Own { host, person }, RecordType::A | RecordType::AAAA) => {
+                let named = host.or(person.as_ref().map(|person| &person.address.host));
                 named.map(|host| self.addresses(host, kind)).unwrap_or_default()
             }
-            (Spot::Own { place: Some((address, _)), .. }, RecordType::SVCB) => {
+            (Spot::Own { person: Some(Person { address, .. }), .. }, RecordType::SVCB) => {
                 // The root's name stands for the owner (RFC 9460, section 2.5).
                 let target = target(&address.host).unwrap_or_else(Name::root);
                 let port = (SvcParamKey::Port, SvcParamValue::Port(address.port.get()));
                 vec![RData::SVCB(SVCB::new(1, target, vec![port]))]
             }
-            (Spot::Own { place: Some(place), .. }, RecordType::TXT) => vec![text(place)],
-            (Spot::Service((address, _)), RecordType::SRV) => {
+            (Spot::Own { person: Some(person), .. }, RecordType::TXT) => {
+                let place = self.directory.place(&person.identity);
+                place.iter().map(|(address, epoch)| text(address, *epoch)).collect()
+            }
+            (Spot::Service(Person { address, .. }), RecordType::SRV) => {
                 let herself = || self.owner.base_name().base_name();
                 let target = target(&address.host).unwrap_or_else(herself);
                 vec![RData::SRV(SRV::new(0, 0, address.port.get(), target))]
@@ -193,7 +203,7 @@ fn target(host: &HostName) -> Option<Name> {
     }
 }
 
-fn text((address, epoch): &Place) -> RData {
+fn text(address: &Address, epoch: Epoch) -> RData {
     let text = format!("host={} port={} epoch={epoch}", address.host, address.port);
     RData::TXT(TXT::from_bytes(text.as_bytes().chunks(TEXT_BYTES_MAX).collect()))
 }

@@ -23,8 +23,8 @@ pub struct Zone {
     pub(super) servers: Vec<Name>,
     pub(super) mailbox: Name,
     hosts: HashMap<HostName, Vec<IpAddr>>,
-    /// The hosts within the zone, by their labels from the zone on.
-    inside: BTreeMap<Vec<Vec<u8>>, HostName>,
+    /// The hosts within the zone. DNS's own order has all that is below a name right behind it.
+    inside: BTreeMap<Name, HostName>,
 }
 
 /// Why there can be no such zone.
@@ -101,9 +101,8 @@ impl Zone {
         };
         for (host, address) in addresses {
             let name = dns_name(host)?;
-            if let Some(mut labels) = zone.relative(&name) {
-                labels.reverse();
-                zone.inside.insert(labels, host.clone());
+            if zone.in_front(&name).is_some() {
+                zone.inside.insert(name, host.clone());
             }
             zone.hosts.entry(host.clone()).or_default().push(*address);
         }
@@ -120,11 +119,13 @@ impl Zone {
 
     /// What a name stands for.
     pub(super) fn find(&self, name: &Name) -> Node<'_> {
-        let Some(labels) = self.relative(name) else { return Node::Outside };
-        if labels.is_empty() {
+        let Some(in_front) = self.in_front(name) else { return Node::Outside };
+        if in_front == 0 {
             return Node::Apex;
         }
-        match (self.host(&labels), identity(&labels)) {
+        let small = name.to_lowercase();
+        let labels: Vec<&[u8]> = small.iter().take(in_front).collect();
+        match (self.inside.get(name), identity(&labels)) {
             (None, node) => node,
             (Some(host), Node::Identity(identity, Part::Herself)) => {
                 Node::Host(host, Some(identity))
@@ -133,37 +134,22 @@ impl Zone {
         }
     }
 
-    /// The labels in front of the zone, in small letters; none for a name that is not in it.
-    fn relative(&self, name: &Name) -> Option<Vec<Vec<u8>>> {
-        let in_front = name.iter().len().checked_sub(self.labels.len())?;
-        let is_inside = name
-            .iter()
-            .skip(in_front)
-            .zip(&self.labels)
-            .all(|(label, ours)| label.eq_ignore_ascii_case(ours));
-        is_inside.then(|| name.iter().take(in_front).map(<[u8]>::to_ascii_lowercase).collect())
-    }
-
     /// Whether there is a host's name below this one.
     pub(super) fn is_between(&self, name: &Name) -> bool {
-        let Some(mut wanted) = self.relative(name) else { return false };
-        wanted.reverse();
-        let next = self.inside.range(wanted.clone()..).next();
-        next.is_some_and(|(found, _)| found.starts_with(&wanted))
+        let next = self.inside.range(name..).next();
+        next.is_some_and(|(found, _)| name.zone_of(found))
     }
 
-    fn host(&self, labels: &[Vec<u8>]) -> Option<&HostName> {
-        if self.inside.is_empty() {
-            return None;
-        }
-        let reversed: Vec<_> = labels.iter().rev().cloned().collect();
-        self.inside.get(&reversed)
+    /// How many labels stand in front of the zone; none for a name that is not in it.
+    fn in_front(&self, name: &Name) -> Option<usize> {
+        let in_front = name.iter().len().checked_sub(self.labels.len())?;
+        let mut pairs = name.iter().skip(in_front).zip(&self.labels);
+        pairs.all(|(label, ours)| label.eq_ignore_ascii_case(ours)).then_some(in_front)
     }
 }
 
-fn identity(labels: &[Vec<u8>]) -> Node<'static> {
-    let labels: Vec<&[u8]> = labels.iter().map(Vec::as_slice).collect();
-    match name::decode(&labels) {
+fn identity(labels: &[&[u8]]) -> Node<'static> {
+    match name::decode(labels) {
         Decoded::Part => Node::Between,
         Decoded::Nothing => Node::Nobody,
         Decoded::Name(identity, count) => {
