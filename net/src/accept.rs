@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain::Drain;
 pub use crate::gate::{AcceptLimits, Gate, Permit, Refusal};
-use crate::handshake::ServerStream;
+use crate::handshake::{ServerStream, prepare};
 use crate::limits::ACCEPT_ERROR_PAUSE;
 use crate::tls::ServerTls;
 
@@ -40,6 +40,30 @@ pub async fn serve_tls<H, F>(
             if let Ok(stream) = stream {
                 handler(stream, peer).await;
             }
+        });
+    }
+}
+
+/// The same without TLS.
+pub async fn serve_plain<H, F>(
+    listener: TcpListener,
+    gate: impl Into<Gate>,
+    drain: Drain,
+    handler: H,
+) where
+    H: Fn(TcpStream, SocketAddr) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let gate = gate.into();
+    while let Some((stream, peer, permit)) = next(&listener, &gate, &drain).await {
+        if prepare(&stream).is_err() {
+            gate.count(Refusal::Socket);
+            continue;
+        }
+        let served = handler(stream, peer);
+        drain.spawn(async move {
+            let _permit = permit;
+            served.await;
         });
     }
 }

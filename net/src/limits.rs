@@ -32,6 +32,11 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// Pause of an accept loop after an error that is likely to come again (no file handles left).
 pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 
+/// Bytes that wait in front of a UDP socket, if the system allows as many.
+pub const UDP_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
+/// Datagrams that a UDP socket answers before other tasks have their turn.
+pub(crate) const UDP_TURN_MAX: usize = 64;
+
 /// For one outgoing connection, if the caller has no other wish: resolving, connecting, handshake.
 pub const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// Addresses of one name that a dial tries.

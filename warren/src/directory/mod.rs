@@ -1,5 +1,6 @@
 //! `warren directory …`: a replica, how it stands, and the files that it starts from.
 
+pub mod dns;
 mod serve;
 mod snapshot;
 mod status;

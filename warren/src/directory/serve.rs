@@ -79,6 +79,7 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         ))?;
         drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
     }
+    super::dns::start(&args.dns, &directory, &tls, &drain).await?;
     drain.spawn(directory.serve(listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}
