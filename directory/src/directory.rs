@@ -17,8 +17,9 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Position, Refusal};
-use crate::limits::{self, READY_WAIT};
+use crate::limits::{self, BLOCKS, READY_WAIT};
 use crate::metrics::Counts;
+use crate::misses::{MissLimits, Misses};
 use crate::snapshot_file::{self, Head, SnapshotFileError};
 use crate::table::Table;
 
@@ -35,6 +36,7 @@ pub struct Directory {
     /// Held by whoever changes the table, and while it is copied. Lookups never take it.
     writing: Mutex<()>,
     pub(crate) gate: Gate,
+    pub(crate) misses: Misses,
     pub(crate) counts: Counts,
     clock: Arc<dyn Clock>,
 }
@@ -70,7 +72,8 @@ impl Directory {
     /// [`SnapshotFileError`] if it is missing or not whole.
     pub fn open_alone(file: &Path) -> Result<Arc<Self>, SnapshotFileError> {
         let (head, atlas) = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
-        let directory = Self::new(file.to_owned(), limits::ACCEPT, Arc::new(SystemClock));
+        let (file, clock) = (file.to_owned(), Arc::new(SystemClock));
+        let directory = Self::new(file, limits::ACCEPT, limits::MISSES, clock);
         directory.start_from(&head, atlas);
         directory.is_synced.send_replace(true);
         Ok(Arc::new(directory))
@@ -85,7 +88,20 @@ impl Directory {
         limits: AcceptLimits,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SnapshotFileError> {
-        let directory = Self::new(snapshot_file, limits, clock);
+        Self::open_guarded(snapshot_file, limits, limits::MISSES, clock)
+    }
+
+    /// As [`open_with`](Self::open_with), with other limits for unknown names too.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_guarded(
+        snapshot_file: PathBuf,
+        limits: AcceptLimits,
+        misses: MissLimits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, SnapshotFileError> {
+        let directory = Self::new(snapshot_file, limits, misses, clock);
         match snapshot_file::load(&directory.file) {
             Ok(Some((head, atlas))) => directory.start_from(&head, atlas),
             Ok(None) => {}
@@ -98,7 +114,7 @@ impl Directory {
         Ok(Arc::new(directory))
     }
 
-    fn new(file: PathBuf, limits: AcceptLimits, clock: Arc<dyn Clock>) -> Self {
+    fn new(file: PathBuf, limits: AcceptLimits, misses: MissLimits, clock: Arc<dyn Clock>) -> Self {
         Self {
             file,
             table: ArcSwap::default(),
@@ -107,7 +123,8 @@ impl Directory {
             opened: Instant::now(),
             confirmed: AtomicI64::new(i64::MIN),
             writing: Mutex::new(()),
-            gate: Gate::new(limits),
+            gate: Gate::with_blocks(limits, BLOCKS),
+            misses: Misses::new(misses),
             counts: Counts::default(),
             clock,
         }

@@ -32,6 +32,12 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// Pause of an accept loop after an error that is likely to come again (no file handles left).
 pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 
+/// Once the end has begun, a listener still takes those who have connected, until nobody has come
+/// for this long…
+pub const LAST_ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// …or for this long in all. Their handshakes get [`HANDSHAKE_TURN`].
+pub const LAST_ACCEPTS: Duration = Duration::from_millis(200);
+
 /// For one outgoing connection, if the caller has no other wish: resolving, connecting, handshake.
 pub const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 /// Addresses of one name that a dial tries.

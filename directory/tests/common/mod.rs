@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource};
+use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource, Parent};
 use net::drain::Drain;
 use net::tls::{CertificateAuthority, ServerTls, SubjectName, TrustRoots};
 use protocol::control::feed::{Batch, Change, Entry, Snapshot};
@@ -138,13 +138,45 @@ impl Running {
 
     /// The same in a folder that an earlier one left.
     pub async fn start_in(folder: tempfile::TempDir) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = CertificateAuthority::load_or_create(folder.path()).unwrap();
+        Self::serve(folder, &authority, listener, None)
+    }
+
+    /// The same below a parent, with a certificate of the other's authority.
+    pub async fn start_below(parent: Option<Arc<Parent>>, other: &Self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_with(listener, parent, other).await
+    }
+
+    /// The same on a port that has to be free.
+    pub async fn start_on(port: u16, other: &Self) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        Self::start_with(listener, None, other).await
+    }
+
+    /// The same on this listener.
+    pub async fn start_with(
+        listener: TcpListener,
+        parent: Option<Arc<Parent>>,
+        other: &Self,
+    ) -> Self {
+        let authority = CertificateAuthority::load_or_create(other.folder.path()).unwrap();
+        Self::serve(tempfile::tempdir().unwrap(), &authority, listener, parent)
+    }
+
+    fn serve(
+        folder: tempfile::TempDir,
+        authority: &CertificateAuthority,
+        listener: TcpListener,
+        parent: Option<Arc<Parent>>,
+    ) -> Self {
         let host = HostName::parse("localhost").unwrap();
         let tls = ServerTls::new(&authority.issue(&[SubjectName::Dns(host)]).unwrap()).unwrap();
         let directory = Directory::open(folder.path().join("directory.snapshot")).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, drain) = (listener.local_addr().unwrap(), Drain::new());
-        tokio::spawn(Arc::clone(&directory).serve(listener, tls, drain.clone()));
+        let served = Arc::clone(&directory).serve_below(parent, listener, tls, drain.clone());
+        tokio::spawn(served);
         let client = client_config(authority.pem_file().to_owned());
         Self { folder, directory, address, drain, client }
     }
@@ -152,11 +184,30 @@ impl Running {
     /// Serves what this registrar tells.
     pub async fn following(registrar: &Registrar) -> Self {
         let running = Self::start().await;
-        let source: Arc<dyn FeedSource> = Arc::new(registrar.clone());
-        let directory = Arc::clone(&running.directory);
-        tokio::spawn(directory.follow(source, running.drain.clone()));
-        assert!(running.directory.ready(SOON).await);
+        running.follow(registrar).await;
         running
+    }
+
+    /// Serves it from now on.
+    pub async fn follow(&self, registrar: &Registrar) {
+        let source: Arc<dyn FeedSource> = Arc::new(registrar.clone());
+        let directory = Arc::clone(&self.directory);
+        tokio::spawn(directory.follow(source, self.drain.clone()));
+        assert!(self.directory.ready(SOON).await);
+    }
+
+    /// What it counts, without a prefix.
+    pub fn metrics(&self) -> String {
+        let mut metrics = net::telemetry::Metrics::default();
+        self.directory.register(&mut metrics);
+        net::telemetry::encode_metrics(&metrics)
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        let text = self.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix("connections "));
+        line.unwrap().parse().unwrap()
     }
 
     pub fn roots(&self) -> TrustRoots {
