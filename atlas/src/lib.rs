@@ -2,8 +2,9 @@
 //!
 //! **For:** the directory, which answers from it, and whoever builds one for it. A name costs about
 //! as many bytes as tell it from its neighbour, and four more for its host and port.
-//! **Owns:** the packed form ([`Segment`]), the order of segments ([`Atlas`]), packing ([`Packer`])
-//! and merging in what changed ([`Atlas::merge`]).
+//! **Owns:** the packed form ([`Segment`]), the order of segments ([`Atlas`]), packing ([`Packer`]),
+//! merging in what changed ([`Atlas::merge`]), and the hash tree over all names ([`Atlas::root`],
+//! [`Proof`]).
 //! **Never:** touches a file, a clock or a network; changes a segment once it is made; panics on
 //! bytes, whatever they are.
 //!
@@ -29,8 +30,11 @@ mod cut;
 mod merge;
 mod pack;
 mod place;
+mod proof;
+mod root;
 mod rows;
 mod segment;
+mod tree;
 mod varint;
 
 pub use atlas::{Atlas, Cursor};
@@ -38,6 +42,8 @@ pub use cut::SEGMENT_NAMES;
 pub use merge::{MergeError, Patch};
 pub use pack::{PackError, Packer};
 pub use place::Place;
+pub use proof::{Proof, ProofError};
+pub use root::Root;
 pub use rows::{BLOCK_NAMES, Row};
 pub use segment::{Damaged, Segment};
 

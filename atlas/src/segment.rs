@@ -4,17 +4,20 @@
 //! length of the blocks' bytes, 32 bits each; the hosts in order, each a length byte and a name; the
 //! offset of each block; the blocks.
 
+use std::sync::OnceLock;
+
 use protocol::HostName;
 
 use crate::cut::is_cut;
 use crate::place::Place;
+use crate::root::Summary;
 use crate::rows::{self, BLOCK_NAMES, Row};
 
 /// Bytes of the four counts.
 pub(crate) const HEAD_BYTES: usize = 16;
 
 /// A sorted run of names with their places.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Segment {
     bytes: Box<[u8]>,
     hosts: Box<[HostName]>,
@@ -24,7 +27,17 @@ pub struct Segment {
     offsets_at: usize,
     /// Where the blocks begin.
     blocks_at: usize,
+    /// What stands for it in the hash tree, once somebody has asked.
+    pub(crate) summary: OnceLock<Summary>,
 }
+
+impl PartialEq for Segment {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Segment {}
 
 /// The bytes are no segment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +67,7 @@ impl Segment {
             return Err(Damaged("it is cut short or too long"));
         }
         let bytes = bytes.into_boxed_slice();
-        Ok(Self { bytes, hosts, names, blocks, offsets_at, blocks_at })
+        Ok(Self { bytes, hosts, names, blocks, offsets_at, blocks_at, summary: OnceLock::new() })
     }
 
     /// What it is stored and sent as.
@@ -70,6 +83,10 @@ impl Segment {
         self.names
     }
 
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
     /// Its first name.
     #[must_use]
     pub fn first(&self) -> &[u8] {
@@ -79,12 +96,7 @@ impl Segment {
     /// Where this name is.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<Place<'_>> {
-        let (mut low, mut high) = (0, self.blocks);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if self.head(middle)? <= name { low = middle + 1 } else { high = middle }
-        }
-        let mut block = self.block(low.checked_sub(1)?)?;
+        let mut block = self.block(self.block_of(name)?)?;
         // How much of `name` the name before begins with: rows that share less are behind it.
         let mut matched = 0;
         while !block.is_empty() {
@@ -106,6 +118,16 @@ impl Segment {
             rows::skip_place(&mut block)?;
         }
         None
+    }
+
+    /// The number of the block that holds this name, if any does.
+    pub(crate) fn block_of(&self, name: &[u8]) -> Option<usize> {
+        let (mut low, mut high) = (0, self.blocks);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.head(middle)? <= name { low = middle + 1 } else { high = middle }
+        }
+        low.checked_sub(1)
     }
 
     /// Reads every row.
@@ -172,7 +194,13 @@ pub(crate) struct SegmentRows<'a> {
 
 impl<'a> SegmentRows<'a> {
     pub(crate) fn new(segment: &'a Segment) -> Self {
-        Self { segment, block: 0, rest: &[], name: Vec::new() }
+        Self::from_block(segment, 0)
+    }
+
+    /// Begins with the first row of a block.
+    pub(crate) fn from_block(segment: &'a Segment, block: usize) -> Self {
+        let block = block.min(segment.blocks);
+        Self { segment, block, rest: &[], name: Vec::new() }
     }
 
     /// Whether nothing is left.

@@ -165,3 +165,87 @@ fn names_out_of_order_too_long_or_empty_are_refused() {
     packer.push(&[b'c'; 240], place(&host)).unwrap();
     assert_eq!(packer.finish().unwrap().iter().map(Segment::len).sum::<usize>(), 2);
 }
+
+/// What a proof says as JSON, with one thing changed.
+fn changed(proof: &Proof, pointer: &str, to: serde_json::Value) -> Option<Proof> {
+    let mut json = serde_json::to_value(proof).unwrap();
+    *json.pointer_mut(pointer)? = to;
+    serde_json::from_value(json).ok()
+}
+
+proptest! {
+    #[test]
+    fn each_name_is_proven_by_the_root_and_no_other_is(
+        model in models(150),
+        stranger in names(),
+    ) {
+        let atlas = pack(&model);
+        let root = atlas.root().unwrap();
+        for (text, (host, port, epoch)) in &model {
+            let name = protocol::AtSign::parse(text).unwrap();
+            let proof = atlas.prove(text.as_bytes()).unwrap().unwrap();
+            let (address, at) = proof.check(&root, &name).unwrap();
+            prop_assert_eq!((&address.host, address.port, at), (host, *port, *epoch));
+            let json = serde_json::to_vec(&proof).unwrap();
+            prop_assert_eq!(&serde_json::from_slice::<Proof>(&json).unwrap(), &proof);
+        }
+        if !model.contains_key(&stranger) {
+            prop_assert_eq!(atlas.prove(stranger.as_bytes()).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_proof_proves_nothing_else(model in models(150), pick in any::<prop::sample::Index>()) {
+        prop_assume!(!model.is_empty());
+        let atlas = pack(&model);
+        let root = atlas.root().unwrap();
+        let text = model.keys().nth(pick.index(model.len())).unwrap();
+        let name = protocol::AtSign::parse(text).unwrap();
+        let proof = atlas.prove(name.bare().as_bytes()).unwrap().unwrap();
+        let zeros = serde_json::json!("00".repeat(32));
+        for (pointer, to) in [
+            ("/rows/0/address", serde_json::json!("evil.example:1")),
+            ("/rows/0/epoch", serde_json::json!(999_999)),
+            ("/rows/0/identity", serde_json::json!("@mallory_not_here")),
+            ("/bytes", zeros.clone()),
+            ("/names", serde_json::json!(model.len() + 1)),
+            ("/block/index", serde_json::json!(500)),
+            ("/block/count", serde_json::json!(500)),
+            ("/block/path/0", zeros.clone()),
+            ("/segment/index", serde_json::json!(500)),
+            ("/segment/count", serde_json::json!(500)),
+            ("/segment/path/0", zeros),
+        ] {
+            if let Some(changed) = changed(&proof, pointer, to) {
+                prop_assert!(changed.check(&root, &name).is_err(), "{}", pointer);
+            }
+        }
+        let absent = protocol::AtSign::parse("mallory_not_here").unwrap();
+        prop_assert_eq!(proof.check(&root, &absent), Err(ProofError::OtherName));
+    }
+
+    #[test]
+    fn the_root_tells_contents_apart_and_not_how_they_came_to_be(
+        before in models(80),
+        after in models(80),
+    ) {
+        let patches: Vec<_> = before
+            .keys()
+            .chain(after.keys())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .map(|name| Patch {
+                name: name.as_bytes(),
+                place: after.get(name).map(|(host, port, epoch)| Place {
+                    host,
+                    port: *port,
+                    epoch: *epoch,
+                }),
+            })
+            .collect();
+        let merged = pack(&before).merge(&patches, |_| {}).unwrap();
+        prop_assert_eq!(merged.root().unwrap(), pack(&after).root().unwrap());
+        let is_same = pack(&before).root().unwrap() == pack(&after).root().unwrap();
+        prop_assert_eq!(is_same, before == after);
+    }
+}

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use protocol::control::feed::{BATCH_CHANGES_MAX, Batch, Change, Snapshot};
-use protocol::{AtSign, Epoch, FeedId};
+use atlas::Atlas;
+use feed::Checkpoint;
+use protocol::control::feed::{BATCH_CHANGES_MAX, Batch, Change};
+use protocol::{AtSign, Epoch, FeedId, Timestamp};
 
 /// How far a replica is in which feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub(crate) struct Position {
     pub(crate) feed: FeedId,
     /// The last change that was applied.
     pub(crate) number: u64,
+    /// When the registrar said the first snapshot of this feed that was taken over.
+    pub(crate) began: Timestamp,
 }
 
 /// Why nothing of a batch or snapshot is applied.
@@ -61,12 +65,15 @@ pub enum Refusal {
     /// More changes than a batch may have.
     #[error("a batch has at most {BATCH_CHANGES_MAX} changes, not {0}")]
     TooMany(usize),
-    /// A snapshot is larger than an atlas can be.
-    #[error("the snapshot is too large")]
-    TooLarge,
-    /// A snapshot names somebody twice.
-    #[error("the snapshot has {0} twice")]
-    Twice(AtSign),
+    /// A snapshot of a feed that had ended when the one began that we follow.
+    #[error("feed {got} is older than the one that is followed")]
+    OlderFeed {
+        /// Whose snapshot it is.
+        got: FeedId,
+    },
+    /// A snapshot holds what is no name.
+    #[error("the snapshot has a name that is none")]
+    Unreadable,
 }
 
 impl Refusal {
@@ -85,8 +92,8 @@ impl Refusal {
             Self::Backwards { .. } => "backwards",
             Self::LowerEpoch { .. } => "lower_epoch",
             Self::TooMany(_) => "too_many",
-            Self::TooLarge => "too_large",
-            Self::Twice(_) => "twice",
+            Self::OlderFeed { .. } => "older_feed",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -117,24 +124,30 @@ pub(crate) fn news(
 }
 
 /// Whether a snapshot may replace what is known. Of the same feed it must not be older, in its
-/// number or in anybody's epoch; another feed counts its own numbers and epochs.
+/// number or in anybody's epoch; another feed counts its own numbers and epochs, but must have begun
+/// later.
 pub(crate) fn admit(
     known: Option<Position>,
-    epoch_of: impl Fn(&AtSign) -> Option<Epoch>,
-    snapshot: &Snapshot,
+    epoch_of: impl Fn(&[u8]) -> Option<Epoch>,
+    checkpoint: &Checkpoint,
+    atlas: &Atlas,
 ) -> Result<(), Refusal> {
-    let mut names: Vec<_> = snapshot.entries.iter().map(|entry| &entry.identity).collect();
-    names.sort_unstable();
-    let mut neighbours = names.iter().zip(names.iter().skip(1));
-    if let Some((twice, _)) = neighbours.find(|(a, b)| a == b) {
-        return Err(Refusal::Twice(AtSign::clone(twice)));
+    let Some(known) = known else { return Ok(()) };
+    if known.feed != checkpoint.feed {
+        let is_later = checkpoint.at > known.began;
+        return if is_later { Ok(()) } else { Err(Refusal::OlderFeed { got: checkpoint.feed }) };
     }
-    let Some(known) = known.filter(|known| known.feed == snapshot.feed) else { return Ok(()) };
-    if snapshot.number < known.number {
-        return Err(Refusal::Backwards { known: known.number, got: snapshot.number });
+    if checkpoint.number < known.number {
+        return Err(Refusal::Backwards { known: known.number, got: checkpoint.number });
     }
-    let pairs = snapshot.entries.iter().map(|entry| (&entry.identity, entry.epoch));
-    pairs.into_iter().try_for_each(|(identity, got)| not_lower(identity, epoch_of(identity), got))
+    let mut rows = atlas.cursor();
+    while let Some(row) = rows.next() {
+        let row = row.map_err(|_| Refusal::Unreadable)?;
+        let text = String::from_utf8_lossy(row.name);
+        let identity = AtSign::parse(&text).map_err(|_| Refusal::Unreadable)?;
+        not_lower(&identity, epoch_of(row.name), row.place.epoch)?;
+    }
+    Ok(())
 }
 
 fn check_feed(known: Position, got: FeedId) -> Result<(), Refusal> {
@@ -191,7 +204,7 @@ mod tests {
     }
 
     fn known() -> Position {
-        Position { feed: feed(1), number: KNOWN }
+        Position { feed: feed(1), number: KNOWN, began: Timestamp(100) }
     }
 
     fn epoch(number: u64) -> Epoch {
@@ -268,22 +281,21 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_may_be_newer_or_of_another_feed_but_not_older() {
-        let snapshot = |feed, number, epochs: &[u64]| {
+    fn a_snapshot_may_be_newer_or_of_a_later_feed_but_not_older() {
+        let admit = |feed, number, at_epoch: u64, at| {
             let address = Address::parse("localhost:1").unwrap();
-            let entry =
-                |at: &u64| Entry { identity: alice(), address: address.clone(), epoch: epoch(*at) };
-            Snapshot { feed, number, entries: epochs.iter().map(entry).collect() }
+            let entry = Entry { identity: alice(), address, epoch: epoch(at_epoch) };
+            let atlas = ::feed::pack(&[entry]).unwrap();
+            let (root, at) = (atlas.root().unwrap(), Timestamp(at));
+            let checkpoint = Checkpoint { feed, number, root, at };
+            admit(Some(known()), |_| Some(epoch(3)), &checkpoint, &atlas)
         };
-        let admit = |snapshot: &Snapshot| admit(Some(known()), |_| Some(epoch(3)), snapshot);
-        assert_eq!(admit(&snapshot(feed(1), 5, &[3])), Ok(()));
-        assert_eq!(admit(&snapshot(feed(1), 9, &[])), Ok(()));
-        assert_eq!(admit(&snapshot(feed(2), 1, &[1])), Ok(()));
-        let older = admit(&snapshot(feed(1), 4, &[3]));
-        assert_eq!(older, Err(Refusal::Backwards { known: 5, got: 4 }));
+        assert_eq!(admit(feed(1), 5, 3, 1), Ok(()));
+        assert_eq!(admit(feed(1), 9, 4, 1), Ok(()));
+        assert_eq!(admit(feed(2), 1, 1, 101), Ok(()));
+        assert_eq!(admit(feed(2), 99, 9, 100), Err(Refusal::OlderFeed { got: feed(2) }));
+        assert_eq!(admit(feed(1), 4, 3, 999), Err(Refusal::Backwards { known: 5, got: 4 }));
         let lower = Refusal::LowerEpoch { identity: alice(), known: epoch(3), got: epoch(2) };
-        assert_eq!(admit(&snapshot(feed(1), 9, &[2])), Err(lower));
-        assert_eq!(admit(&snapshot(feed(2), 9, &[3, 3])), Err(Refusal::Twice(alice())));
-        assert_eq!(super::admit(None, |_| None, &snapshot(feed(1), 0, &[])), Ok(()));
+        assert_eq!(admit(feed(1), 9, 2, 999), Err(lower));
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use atlas::Atlas;
+use feed::SignedSnapshot;
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
-use protocol::control::feed::{Batch, Snapshot};
+use protocol::control::feed::Batch;
 use protocol::{Address, AtSign, FeedId, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
@@ -217,14 +218,16 @@ impl Directory {
     }
 
     /// Replaces everything with a snapshot, or refuses it.
-    pub(crate) async fn install(&self, snapshot: &Snapshot) -> Result<(), Refusal> {
+    pub(crate) async fn install(&self, snapshot: &SignedSnapshot) -> Result<(), Refusal> {
         let _writing = self.writing.lock().await;
         let known = *self.position.borrow();
-        let table = self.table.load();
-        apply::admit(known, |name| table.epoch_of(name), snapshot)?;
-        let table = Table::of(&snapshot.entries).map_err(|_| Refusal::TooLarge)?;
-        let position = Position { feed: snapshot.feed, number: snapshot.number };
-        self.replace(table, position, self.clock.now());
+        let (table, checkpoint) = (self.table.load(), snapshot.checkpoint());
+        apply::admit(known, |name| table.epoch_of_bytes(name), checkpoint, snapshot.atlas())?;
+        let (feed, number) = (checkpoint.feed, checkpoint.number);
+        let same = known.filter(|known| known.feed == feed);
+        let began = same.map_or(checkpoint.at, |known| known.began);
+        let table = Table::new(Atlas::clone(snapshot.atlas()));
+        self.replace(table, Position { feed, number, began }, self.clock.now());
         self.is_synced.send_replace(true);
         Ok(())
     }
@@ -240,14 +243,14 @@ impl Directory {
             (table, recent, at, Timestamp(self.confirmed.load(Ordering::Relaxed)))
         };
         let atlas = table.merge(recent)?;
-        let head = Head::of(&atlas, at.feed, at.number, confirmed);
+        let head = Head::of(&atlas, at.feed, at.number, at.began, confirmed);
         snapshot_file::save(&self.file, &head, &atlas)?;
         Ok(Some(at.number))
     }
 
     /// Takes over what a snapshot file says.
     fn start_from(&self, head: &Head, atlas: Atlas) {
-        let position = Position { feed: head.feed, number: head.number };
+        let position = Position { feed: head.feed, number: head.number, began: head.began };
         self.replace(Table::new(atlas), position, head.confirmed);
     }
 

@@ -5,17 +5,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use feed::Signed;
 use protocol::FeedId;
-use protocol::control::feed::{Batch, Snapshot};
 
 /// A future that a trait object can give.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A carrier of the registrar's feed: over HTTPS ([`HttpsFeed`](crate::HttpsFeed)) or inside the
-/// same process.
+/// same process. It need not be trusted: nothing is believed that the registrar has not signed.
 pub trait FeedSource: Send + Sync + 'static {
-    /// Everything as of now.
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>>;
+    /// Everything as of now, as the bytes of a [`feed::SignedSnapshot`].
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>>;
 
     /// The changes after `number` of this feed. If there are none yet, waits up to `wait` for some
     /// and then answers with an empty batch.
@@ -30,8 +30,8 @@ pub trait FeedSource: Send + Sync + 'static {
 /// What a feed says to "what came after?".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedAnswer {
-    /// This came.
-    Batch(Batch),
+    /// This came; whether the registrar said it is still to be seen.
+    Batch(Signed),
     /// It has another feed, or no longer those changes: start from a snapshot.
     SnapshotNeeded,
 }
@@ -46,7 +46,7 @@ pub enum FeedError {
     #[error("the registrar refused the feed with status {0}: check the token and the URL")]
     Refused(u16),
     /// What it sent is no feed.
-    #[error("what the registrar sent is no feed")]
+    #[error("what came as the registrar's feed is none")]
     Malformed(#[source] Box<dyn Error + Send + Sync>),
     /// It took too long.
     #[error("the registrar did not answer in time")]

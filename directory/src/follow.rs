@@ -5,7 +5,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use feed::{FeedKey, Forged, SignedSnapshot, SnapshotError};
 use net::drain::Drain;
+use protocol::control::feed::Batch;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,6 +26,10 @@ enum Missed {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error("what came as the registrar's feed is not to be believed")]
+    Forged(#[from] Forged),
+    #[error("what came as the registrar's snapshot is not to be believed")]
+    Snapshot(#[from] SnapshotError),
 }
 
 /// What a step in the feed brought.
@@ -34,24 +40,24 @@ enum Step {
 }
 
 impl Directory {
-    /// Follows this feed until the drain begins, and keeps the snapshot file up to date, the last
+    /// Follows this feed, believing what this key has signed, until the drain begins, and keeps the snapshot file up to date, the last
     /// time when the drain begins. Whatever goes wrong with the feed, it tries again, ever more
     /// slowly; what is known goes on being served.
-    pub async fn follow(self: Arc<Self>, source: Arc<dyn FeedSource>, drain: Drain) {
+    pub async fn follow(self: Arc<Self>, source: Arc<dyn FeedSource>, key: FeedKey, drain: Drain) {
         // What is known now came from the file; only what changes after this is to be saved.
         let changes = self.position();
         drain.spawn(Arc::clone(&self).keep_saving(changes, drain.clone()));
         tokio::select! {
             () = drain.draining() => {}
-            () = self.keep_following(source.as_ref()) => {}
+            () = self.keep_following(source.as_ref(), &key) => {}
         }
     }
 
-    async fn keep_following(&self, source: &dyn FeedSource) {
+    async fn keep_following(&self, source: &dyn FeedSource, key: &FeedKey) {
         let mut failures = 0;
         loop {
             let began = Instant::now();
-            let pause = match self.step(source).await {
+            let pause = match self.step(source, key).await {
                 Ok(step) => {
                     if std::mem::take(&mut failures) > 0 {
                         tracing::info!("following the registrar's feed again");
@@ -69,12 +75,14 @@ impl Directory {
     }
 
     /// Asks once, and applies the answer.
-    async fn step(&self, source: &dyn FeedSource) -> Result<Step, Missed> {
-        let Some(at) = *self.position().borrow() else { return self.start_anew(source).await };
+    async fn step(&self, source: &dyn FeedSource, key: &FeedKey) -> Result<Step, Missed> {
+        let Some(at) = *self.position().borrow() else {
+            return self.start_anew(source, key).await;
+        };
         let asked = timeout(FEED_WAIT + FEED_DEADLINE, source.after(at.feed, at.number, FEED_WAIT));
         let batch = match asked.await.map_err(|_| FeedError::Deadline)?? {
-            FeedAnswer::Batch(batch) => batch,
-            FeedAnswer::SnapshotNeeded => return self.start_anew(source).await,
+            FeedAnswer::Batch(signed) => signed.open::<Batch>(key)?,
+            FeedAnswer::SnapshotNeeded => return self.start_anew(source, key).await,
         };
         match self.apply(&batch).await {
             Ok(()) if batch.changes.is_empty() => Ok(Step::Nothing),
@@ -82,17 +90,21 @@ impl Directory {
             Err(refusal) if refusal.needs_snapshot() => {
                 tracing::warn!(%refusal, "starting anew from the registrar's snapshot");
                 self.counts.feed_refused(refusal.label());
-                self.start_anew(source).await
+                self.start_anew(source, key).await
             }
             Err(refusal) => Err(refusal.into()),
         }
     }
 
-    async fn start_anew(&self, source: &dyn FeedSource) -> Result<Step, Missed> {
+    async fn start_anew(&self, source: &dyn FeedSource, key: &FeedKey) -> Result<Step, Missed> {
         let asked = timeout(SNAPSHOT_DEADLINE, source.snapshot());
-        let snapshot = asked.await.map_err(|_| FeedError::Deadline)??;
+        let bytes = asked.await.map_err(|_| FeedError::Deadline)??;
+        let key = *key;
+        // A large one takes seconds to check.
+        let opened = tokio::task::spawn_blocking(move || SignedSnapshot::open(&bytes, &key));
+        let snapshot = opened.await.map_err(|e| FeedError::Malformed(e.into()))??;
         self.install(&snapshot).await?;
-        let (number, entries) = (snapshot.number, snapshot.entries.len());
+        let (number, entries) = (snapshot.checkpoint().number, snapshot.atlas().len());
         tracing::info!(number, entries, "took over the registrar's snapshot");
         Ok(Step::News)
     }
@@ -102,6 +114,7 @@ impl Directory {
         match missed {
             Missed::Feed(_) => self.counts.feed_failed(),
             Missed::Refused(refusal) => self.counts.feed_refused(refusal.label()),
+            Missed::Forged(_) | Missed::Snapshot(_) => self.counts.feed_refused("forged"),
         }
         if failures == 0 {
             let cause = std::error::Error::source(missed).map(ToString::to_string);

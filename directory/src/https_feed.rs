@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use feed::Signed;
 use net::https::{HttpAnswer, HttpsClient, HttpsError};
-use protocol::control::feed::{Batch, Snapshot};
 use protocol::{Address, FeedId};
-use serde::de::DeserializeOwned;
 
 use crate::feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
 use crate::limits::{FEED_DEADLINE, FEED_WAIT, SNAPSHOT_BYTES_MAX, SNAPSHOT_DEADLINE};
@@ -40,10 +39,10 @@ impl HttpsFeed {
         })
     }
 
-    async fn ask_snapshot(&self) -> Result<Snapshot, FeedError> {
+    async fn ask_snapshot(&self) -> Result<Vec<u8>, FeedError> {
         let answer = self.get(&self.snapshots, "/v1/feed/snapshot").await?;
         match answer.status {
-            200 => parse(&answer.body),
+            200 => Ok(answer.body.to_vec()),
             status => Err(FeedError::Refused(status)),
         }
     }
@@ -58,7 +57,9 @@ impl HttpsFeed {
         let path = format!("/v1/feed?after={number}&feed={feed}&wait={wait}");
         let answer = self.get(&self.news, &path).await?;
         match answer.status {
-            200 => parse::<Batch>(&answer.body).map(FeedAnswer::Batch),
+            200 => Signed::from_bytes(&answer.body)
+                .map(FeedAnswer::Batch)
+                .map_err(|e| FeedError::Malformed(e.into())),
             // Another feed now, or changes that are no longer kept.
             409 | 410 => Ok(FeedAnswer::SnapshotNeeded),
             status => Err(FeedError::Refused(status)),
@@ -67,7 +68,7 @@ impl HttpsFeed {
 }
 
 impl FeedSource for HttpsFeed {
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
         Box::pin(self.ask_snapshot())
     }
 
@@ -85,8 +86,4 @@ impl fmt::Debug for HttpsFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HttpsFeed({})", self.registrar)
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FeedError> {
-    serde_json::from_slice(body).map_err(|e| FeedError::Malformed(e.into()))
 }

@@ -14,7 +14,7 @@ use atlas::{Atlas, Segment};
 use protocol::{FeedId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-const FORMAT: &str = "warren directory snapshot 2\n";
+const FORMAT: &str = "warren directory snapshot 3\n";
 /// Longest line.
 const LINE_BYTES_MAX: u64 = 1024;
 /// Bytes of the seal.
@@ -48,6 +48,8 @@ pub struct Head {
     pub feed: FeedId,
     /// The last change that the atlas contains.
     pub number: u64,
+    /// When the registrar said the first snapshot of this feed that was taken over.
+    pub began: Timestamp,
     /// When the registrar last confirmed this knowledge.
     pub confirmed: Timestamp,
     /// Names in the atlas.
@@ -59,9 +61,15 @@ pub struct Head {
 impl Head {
     /// The head of this atlas.
     #[must_use]
-    pub fn of(atlas: &Atlas, feed: FeedId, number: u64, confirmed: Timestamp) -> Self {
+    pub fn of(
+        atlas: &Atlas,
+        feed: FeedId,
+        number: u64,
+        began: Timestamp,
+        confirmed: Timestamp,
+    ) -> Self {
         let (entries, segments) = (atlas.len() as u64, atlas.segments().len() as u64);
-        Self { feed, number, confirmed, entries, segments }
+        Self { feed, number, began, confirmed, entries, segments }
     }
 }
 
@@ -204,7 +212,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::table::Table;
     use protocol::control::feed::Entry;
     use protocol::{Address, AtSign, Epoch};
 
@@ -215,9 +222,9 @@ mod tests {
             epoch: Epoch::FIRST,
         };
         let entries = [entry("alice", "localhost:25000"), entry("bob🛠", "other.example:1")];
-        let feed = FeedId::from_bytes([7; 16]);
-        let atlas = Table::of(&entries).unwrap().atlas();
-        (Head::of(&atlas, feed, number, Timestamp(5)), atlas)
+        let atlas = Arc::new(feed::pack(&entries).unwrap());
+        let id = FeedId::from_bytes([7; 16]);
+        (Head::of(&atlas, id, number, Timestamp(1), Timestamp(5)), atlas)
     }
 
     fn rows(atlas: &Atlas) -> Vec<(Vec<u8>, Address)> {

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use atlas::{Atlas, MergeError, PackError, Packer, Patch, Place};
+use atlas::{Atlas, MergeError, Patch, Place};
 use dashmap::DashMap;
-use protocol::control::feed::{Change, Entry};
+use protocol::control::feed::Change;
 use protocol::directory::put_found;
 use protocol::{Address, AtSign, Epoch, HostName};
 
@@ -54,20 +54,6 @@ impl Table {
         Self { atlas: ArcSwap::from_pointee(atlas), len, ..Self::default() }
     }
 
-    /// Starts with these entries, each name once.
-    pub(crate) fn of(entries: &[Entry]) -> Result<Self, PackError> {
-        let mut sorted: Vec<_> = entries.iter().collect();
-        sorted.sort_unstable_by(|a, b| a.identity.cmp(&b.identity));
-        let mut packer = Packer::default();
-        for entry in sorted {
-            let Address { host, port } = &entry.address;
-            let place = Place { host, port: *port, epoch: entry.epoch };
-            packer.push(entry.identity.bare().as_bytes(), place)?;
-        }
-        let segments = packer.finish()?.into_iter().map(Arc::new).collect();
-        Ok(Self::new(Atlas::new(segments).map_err(|_| PackError::TooLarge)?))
-    }
-
     /// Where this identity is.
     pub(crate) fn lookup(&self, name: &AtSign) -> Option<Address> {
         self.find(name, |place| place.address())
@@ -81,6 +67,12 @@ impl Table {
     /// Under which epoch it is there.
     pub(crate) fn epoch_of(&self, name: &AtSign) -> Option<Epoch> {
         self.find(name, |place| place.epoch)
+    }
+
+    /// The same for a name's bytes.
+    pub(crate) fn epoch_of_bytes(&self, name: &[u8]) -> Option<Epoch> {
+        let text = std::str::from_utf8(name).ok()?;
+        self.epoch_of(&AtSign::parse(text).ok()?)
     }
 
     fn find<T>(&self, name: &AtSign, look: impl FnOnce(Place<'_>) -> T) -> Option<T> {
@@ -200,6 +192,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use protocol::control::feed::Entry;
 
     fn name(text: &str) -> AtSign {
         AtSign::parse(text).unwrap()
@@ -216,6 +209,10 @@ mod tests {
 
     fn entry(identity: &str, at: &str) -> Entry {
         Entry { identity: name(identity), address: address(at), epoch: Epoch::FIRST }
+    }
+
+    fn packed(entries: &[Entry]) -> Table {
+        Table::new(feed::pack(entries).unwrap())
     }
 
     #[test]
@@ -238,7 +235,7 @@ mod tests {
 
     #[test]
     fn changes_stand_in_front_of_the_atlas_and_then_in_it() {
-        let table = Table::of(&[entry("bob", "one:2"), entry("alice", "one:1")]).unwrap();
+        let table = packed(&[entry("bob", "one:2"), entry("alice", "one:1")]);
         assert_eq!((table.len(), table.recent_len()), (2, 0));
         table.change(&change("alice", None));
         table.change(&change("bob", Some("two:2")));
@@ -256,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_changes_during_a_merge_is_not_lost() {
-        let table = Table::of(&[entry("alice", "one:1")]).unwrap();
+        let table = packed(&[entry("alice", "one:1")]);
         table.change(&change("alice", Some("two:1")));
         let recent = table.recent();
         table.change(&change("alice", Some("three:1")));
@@ -270,7 +267,7 @@ mod tests {
     #[test]
     fn lookups_see_every_name_at_every_moment_of_merges() {
         let entries: Vec<_> = (0..2_000).map(|n| entry(&format!("name{n}"), "one:1")).collect();
-        let table = Table::of(&entries).unwrap();
+        let table = packed(&entries);
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (table, done) = (&table, &done);

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use common::{Registrar, name, the_feed};
+use common::{Registrar, name, signed, signed_snapshot, the_feed, the_key};
 use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource};
+use feed::{Signed, SignedSnapshot, SigningKey};
 use net::drain::Drain;
 use proptest::prelude::*;
 use protocol::control::feed::{Batch, Change, Snapshot};
-use protocol::{Address, AtSign, Epoch, FeedId};
+use protocol::{Address, AtSign, Epoch, FeedId, Timestamp};
 
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
@@ -38,6 +39,10 @@ enum Fate {
     LowerEpoch,
     ForeignFeed,
     StartAnew,
+    /// Somebody else's, signed by him.
+    Forged,
+    /// The registrar's, with a bit changed on the way.
+    Flipped(usize),
     Lost,
 }
 
@@ -53,6 +58,8 @@ fn fate() -> impl Strategy<Value = Fate> {
         2 => Just(Fate::LowerEpoch),
         1 => Just(Fate::ForeignFeed),
         1 => Just(Fate::StartAnew),
+        2 => Just(Fate::Forged),
+        2 => any::<usize>().prop_map(Fate::Flipped),
         1 => Just(Fate::Lost),
     ]
 }
@@ -151,9 +158,14 @@ impl Carrier {
             Fate::LowerEpoch => self.bring_back_the_past(number, changes),
             Fate::ForeignFeed => batch.feed = FeedId::from_bytes([9; 16]),
             Fate::StartAnew => return Ok(FeedAnswer::SnapshotNeeded),
+            Fate::Forged => return Ok(FeedAnswer::Batch(forged(batch))),
+            Fate::Flipped(bit) => {
+                let bytes = flipped(signed(&batch).to_bytes(), bit);
+                return Ok(FeedAnswer::Batch(Signed::from_bytes(&bytes).unwrap()));
+            }
             Fate::Lost => return Err(FeedError::Deadline),
         }
-        Ok(FeedAnswer::Batch(batch))
+        Ok(FeedAnswer::Batch(signed(&batch)))
     }
 
     /// The first change becomes one of an old placement, if its identity has a newer one.
@@ -167,13 +179,16 @@ impl Carrier {
 }
 
 impl FeedSource for Carrier {
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
         Box::pin(async {
+            let now = self.registrar(1000).snapshot_now();
             match self.next_fate() {
                 Fate::Lost => Err(FeedError::Deadline),
                 // A snapshot as it was long ago.
-                Fate::Stale(newest) => Ok(self.registrar(newest).snapshot_now()),
-                _ => Ok(self.registrar(1000).snapshot_now()),
+                Fate::Stale(newest) => Ok(signed_snapshot(&self.registrar(newest).snapshot_now())),
+                Fate::Forged => Ok(forged_snapshot(now)),
+                Fate::Flipped(bit) => Ok(flipped(signed_snapshot(&now), bit)),
+                _ => Ok(signed_snapshot(&now)),
             }
         })
     }
@@ -190,6 +205,31 @@ impl FeedSource for Carrier {
             self.spoil(number, fate)
         })
     }
+}
+
+fn forger() -> SigningKey {
+    SigningKey::from_seed(&[66; 32]).unwrap()
+}
+
+/// Everybody is led to the forger's own host.
+fn forged(mut batch: Batch) -> Signed {
+    for change in &mut batch.changes {
+        change.address = Some(Address::parse("evil.example:1").unwrap());
+    }
+    Signed::of(&batch, &forger()).unwrap()
+}
+
+fn forged_snapshot(mut snapshot: Snapshot) -> Vec<u8> {
+    for entry in &mut snapshot.entries {
+        entry.address = Address::parse("evil.example:1").unwrap();
+    }
+    SignedSnapshot::of(&snapshot, Timestamp(9), &forger()).unwrap().to_bytes()
+}
+
+fn flipped(mut bytes: Vec<u8>, bit: usize) -> Vec<u8> {
+    let at = bit % (bytes.len() * 8);
+    bytes[at / 8] ^= 1 << (at % 8);
+    bytes
 }
 
 fn check(changes: Vec<Change>, fates: Vec<(Fate, usize)>) {
@@ -209,7 +249,8 @@ fn check(changes: Vec<Change>, fates: Vec<(Fate, usize)>) {
         });
         let drain = Drain::new();
         let source = Arc::clone(&carrier) as Arc<dyn FeedSource>;
-        let following = tokio::spawn(Arc::clone(&directory).follow(source, drain.clone()));
+        let following =
+            tokio::spawn(Arc::clone(&directory).follow(source, the_key().public(), drain.clone()));
         let is_there = directory.reached(newest, Duration::from_secs(3600)).await;
         assert!(is_there, "it never reached {newest}: {:?}", directory.status());
         carrier.look();
@@ -219,7 +260,7 @@ fn check(changes: Vec<Change>, fates: Vec<(Fate, usize)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn any_carrier_converges_or_is_refused_and_never_goes_backwards(
@@ -239,8 +280,9 @@ fn the_check_would_notice_a_batch_too_large() {
     };
     struct Flood(Batch, Mutex<u32>);
     impl FeedSource for Flood {
-        fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>> {
-            Box::pin(async { Ok(Snapshot { feed: the_feed(), number: 0, entries: Vec::new() }) })
+        fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
+            let empty = Snapshot { feed: the_feed(), number: 0, entries: Vec::new() };
+            Box::pin(async move { Ok(signed_snapshot(&empty)) })
         }
         fn after(
             &self,
@@ -249,7 +291,7 @@ fn the_check_would_notice_a_batch_too_large() {
             _: Duration,
         ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>> {
             *self.1.lock().unwrap() += 1;
-            Box::pin(async { Ok(FeedAnswer::Batch(self.0.clone())) })
+            Box::pin(async { Ok(FeedAnswer::Batch(signed(&self.0))) })
         }
     }
     let runtime =
@@ -260,7 +302,7 @@ fn the_check_would_notice_a_batch_too_large() {
         let flood = Arc::new(Flood(batch, Mutex::new(0)));
         let source = Arc::clone(&flood) as Arc<dyn FeedSource>;
         let drain = Drain::new();
-        tokio::spawn(Arc::clone(&directory).follow(source, drain.clone()));
+        tokio::spawn(Arc::clone(&directory).follow(source, the_key().public(), drain.clone()));
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(directory.status().number, 0, "refused");
         let asked = *flood.1.lock().unwrap();

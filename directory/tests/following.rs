@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Registrar, SOON, address, change, name, the_feed};
+use common::{Registrar, SOON, address, change, name, signed, signed_snapshot, the_feed, the_key};
 use directory::{Directory, FeedSource, HttpsFeed};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -30,7 +30,7 @@ fn follow(file: &Path, source: impl FeedSource) -> Follower {
     let directory = Directory::open(file.to_owned()).unwrap();
     let drain = Drain::new();
     let source: Arc<dyn FeedSource> = Arc::new(source);
-    tokio::spawn(Arc::clone(&directory).follow(source, drain.clone()));
+    tokio::spawn(Arc::clone(&directory).follow(source, the_key().public(), drain.clone()));
     Follower { directory, drain }
 }
 
@@ -215,7 +215,7 @@ fn age_tells_how_old_the_knowledge_is() {
         let registrar = Registrar::new(vec![alice_at(1, 1)]);
         let source: Arc<dyn FeedSource> = Arc::new(registrar.clone());
         let drain = Drain::new();
-        tokio::spawn(Arc::clone(&directory).follow(source, drain.clone()));
+        tokio::spawn(Arc::clone(&directory).follow(source, the_key().public(), drain.clone()));
         assert!(directory.ready(SOON).await);
         registrar.set_away(true);
         clock.advance(90_000);
@@ -239,12 +239,10 @@ async fn answer(
     let is_ours = query.split('&').any(|part| part == format!("feed={}", the_feed()));
     let (status, body) = match (request.uri().path(), after) {
         _ if !is_allowed => (StatusCode::UNAUTHORIZED, Vec::new()),
-        ("/v1/feed/snapshot", _) => {
-            (StatusCode::OK, serde_json::to_vec(&registrar.snapshot_now()).unwrap())
-        }
+        ("/v1/feed/snapshot", _) => (StatusCode::OK, signed_snapshot(&registrar.snapshot_now())),
         ("/v1/feed", Some(_)) if !is_ours => (StatusCode::CONFLICT, Vec::new()),
         ("/v1/feed", Some(number)) => {
-            (StatusCode::OK, serde_json::to_vec(&registrar.batch_after(number)).unwrap())
+            (StatusCode::OK, signed(&registrar.batch_after(number)).to_bytes())
         }
         _ => (StatusCode::NOT_FOUND, Vec::new()),
     };

@@ -205,7 +205,11 @@ async fn a_question_that_came_a_little_early_is_answered_once_it_can_be() {
     sleep(Duration::from_millis(200)).await;
     let registrar = Registrar::new(vec![change(1, "alice", Some("localhost:25000"), 1)]);
     let directory = std::sync::Arc::clone(&running.directory);
-    tokio::spawn(directory.follow(std::sync::Arc::new(registrar), running.drain.clone()));
+    tokio::spawn(directory.follow(
+        std::sync::Arc::new(registrar),
+        common::the_key().public(),
+        running.drain.clone(),
+    ));
     assert_eq!(client.record().await.unwrap(), ALICE);
 }
 
@@ -224,7 +228,11 @@ async fn after_a_restart_nobody_is_unknown_whom_the_registrar_may_still_tell_of(
     client.send(b"late\n").await;
     sleep(Duration::from_millis(300)).await;
     let source = std::sync::Arc::new(registrar);
-    tokio::spawn(std::sync::Arc::clone(&second.directory).follow(source, second.drain.clone()));
+    tokio::spawn(std::sync::Arc::clone(&second.directory).follow(
+        source,
+        common::the_key().public(),
+        second.drain.clone(),
+    ));
     assert_eq!(client.record().await.unwrap(), b"late.example:1\r\n@");
 }
 

@@ -50,6 +50,9 @@ pub enum OpenError {
     /// A change is missing among those that are kept.
     #[error("the registrar's store lacks change {0}")]
     ChangeMissing(u64),
+    /// The feed's key pair cannot be made.
+    #[error("the feed's key pair cannot be made")]
+    FeedKey(#[from] feed::FeedKeyError),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random(#[from] getrandom::Error),
@@ -132,4 +135,16 @@ pub enum FeedError {
     /// The newest changes do not become durable.
     #[error("the registrar's store does not take writes")]
     NotDurable,
+    /// What is to be told cannot be packed or signed.
+    #[error("the feed cannot be signed")]
+    Unsigned(#[from] feed::SnapshotError),
+    /// The registrar ends.
+    #[error("the registrar is stopping")]
+    Stopping,
+}
+
+impl From<feed::Forged> for FeedError {
+    fn from(error: feed::Forged) -> Self {
+        Self::Unsigned(error.into())
+    }
 }

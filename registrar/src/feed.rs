@@ -1,7 +1,9 @@
 //! The feed as its followers get it, inside this process; `http` carries the same to others.
 
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use feed::{FeedKey, Signed, SignedSnapshot};
 use protocol::FeedId;
 use protocol::control::feed::Snapshot;
 use tokio::time::timeout;
@@ -11,7 +13,70 @@ use crate::error::FeedError;
 use crate::limits::{FEED_WAIT_MAX, SNAPSHOT_DEADLINE};
 use crate::registrar::Registrar;
 
+/// What a follower of the signed feed gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignedAnswer {
+    /// A batch.
+    Batch(Signed),
+    /// As for [`FeedAnswer::SnapshotNeeded`].
+    SnapshotNeeded,
+}
+
 impl Registrar {
+    /// With which followers check what they get. It stays the same for as long as the key from which
+    /// the registrar derives its secrets.
+    #[must_use]
+    pub fn feed_key(&self) -> FeedKey {
+        self.signing.public()
+    }
+
+    /// As [`feed_after`](Self::feed_after), signed.
+    ///
+    /// # Errors
+    /// [`FeedError::Unsigned`] if the batch is too long, which none is.
+    pub async fn signed_after(
+        &self,
+        feed: FeedId,
+        number: u64,
+        wait: Duration,
+    ) -> Result<SignedAnswer, FeedError> {
+        match self.feed_after(feed, number, wait).await {
+            FeedAnswer::Batch(batch) => Ok(SignedAnswer::Batch(Signed::of(&batch, &self.signing)?)),
+            FeedAnswer::SnapshotNeeded => Ok(SignedAnswer::SnapshotNeeded),
+        }
+    }
+
+    /// As [`feed_snapshot`](Self::feed_snapshot), packed and signed. It is kept until there are
+    /// newer changes, so that many followers who begin at once cost little more than one.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    pub async fn signed_snapshot(self: &Arc<Self>) -> Result<Arc<SignedSnapshot>, FeedError> {
+        let snapshot = self.feed_snapshot().await?;
+        if let Some(kept) = self.kept_snapshot(&snapshot) {
+            return Ok(kept);
+        }
+        let this = Arc::clone(self);
+        let sign = move || {
+            let now = this.clock.now();
+            let signed = Arc::new(SignedSnapshot::of(&snapshot, now, &this.signing)?);
+            *this.kept() = Some(Arc::clone(&signed));
+            Ok(signed)
+        };
+        tokio::task::spawn_blocking(sign).await.map_err(|_| FeedError::Stopping)?
+    }
+
+    fn kept_snapshot(&self, now: &Snapshot) -> Option<Arc<SignedSnapshot>> {
+        let is_same = |kept: &&Arc<SignedSnapshot>| {
+            (kept.checkpoint().feed, kept.checkpoint().number) == (now.feed, now.number)
+        };
+        self.kept().as_ref().filter(is_same).cloned()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<SignedSnapshot>>> {
+        self.signed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The changes of `feed` after `number`. Where there are none yet, waits for the next one, at
     /// most `wait` and never more than [`FEED_WAIT_MAX`]; then the batch is empty.
     pub async fn feed_after(&self, feed: FeedId, number: u64, wait: Duration) -> FeedAnswer {

@@ -39,6 +39,7 @@ mod swarm;
 mod turns;
 mod web;
 
+pub use crate::feed::SignedAnswer;
 pub use changes::FeedAnswer;
 pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use feed::SigningKey;
 use net::clock::Clock;
 use protocol::{FeedId, HostName};
 use tokio::sync::watch;
@@ -37,6 +38,8 @@ impl Registrar {
         let ledger = Ledger::new(store);
         let feed = feed_for(&ledger, &config.hostname)?;
         let book = read_book(&ledger, config.ports, feed)?;
+        let key = ActivationKey::new(key.bytes());
+        let signing = SigningKey::from_seed(&key.feed_seed())?;
         let metrics = Metrics::default();
         metrics.begin(&book.counts(), book.changes().newest());
         Ok(Arc::new(Self {
@@ -45,7 +48,9 @@ impl Registrar {
             durable: watch::Sender::new(book.changes().newest()),
             is_closing: watch::Sender::new(false),
             book: Mutex::new(book),
-            key: ActivationKey::new(key.bytes()),
+            key,
+            signing,
+            signed: Mutex::default(),
             swarm,
             clock,
             turns: Turns::new(),

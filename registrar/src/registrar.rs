@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use feed::{SignedSnapshot, SigningKey};
 use net::clock::Clock;
 use net::drain::Drain;
 use protocol::control::placement::Placement;
@@ -35,6 +36,9 @@ pub struct Registrar {
     pub(crate) ledger: Ledger,
     pub(crate) book: Mutex<Book>,
     pub(crate) key: ActivationKey,
+    pub(crate) signing: SigningKey,
+    /// The last snapshot that was asked for.
+    pub(crate) signed: Mutex<Option<Arc<SignedSnapshot>>>,
     pub(crate) swarm: Arc<dyn Swarm>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Number of the newest durable change: those after it must not be told yet.

@@ -66,6 +66,13 @@ impl ActivationKey {
         seal
     }
 
+    /// From which the feed's key pair is made.
+    pub(crate) fn feed_seed(&self) -> Zeroizing<[u8; 32]> {
+        let mut seed = Zeroizing::new([0; 32]);
+        self.expand(b"feed", &[], seed.as_mut_slice());
+        seed
+    }
+
     /// The label ends with a zero byte, which none contains: no two purposes share an input.
     fn expand(&self, label: &[u8], parts: &[&[u8]], out: &mut [u8]) {
         let info: Vec<&[u8]> = [label, &[0]].into_iter().chain(parts.iter().copied()).collect();

@@ -19,6 +19,8 @@ pub struct Endpoints {
     pub ca_file: PathBuf,
     /// Where the token stands.
     pub admin_token_file: PathBuf,
+    /// With which the feed is signed.
+    pub feed_key: String,
     /// URL of the metrics.
     pub metrics: String,
 }

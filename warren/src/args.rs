@@ -1,9 +1,10 @@
 //! The command line, as typed. Nothing is checked here that needs more than the text itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use feed::FeedKey;
 use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
@@ -176,7 +177,7 @@ pub struct OneSnapshot {
 #[command(after_help = "\
 Examples:
   warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
-      --token-file admin.token --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
+      --token-file admin.token --feed-key ed25519:… --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
   warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem")]
 pub struct ServeArgs {
     /// Where its snapshot is kept, for a start without the registrar
@@ -184,7 +185,7 @@ pub struct ServeArgs {
     pub data_dir: DataDirArg,
     /// Answer from this snapshot file, and follow nobody
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file"])]
+    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "feed_key"])]
     pub snapshot: Option<PathBuf>,
     /// The registrar to follow
     #[arg(
@@ -193,8 +194,12 @@ pub struct ServeArgs {
         env = "WARREN_REGISTRAR",
         required_unless_present = "snapshot"
     )]
-    #[arg(requires_all = ["ca_file", "token_file"])]
+    #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
     pub registrar: Option<String>,
+    /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
+    /// endpoints.json of a `warren up`)
+    #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
+    pub feed_key: Option<FeedKey>,
     /// Authorities that the registrar's certificate is checked with (PEM)
     #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,
@@ -213,6 +218,20 @@ pub struct ServeArgs {
     /// Port to listen on (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub port: u16,
+    /// Directory to ask for names that are not here. Without it they are unknown
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_PARENT")]
+    pub parent: Option<Address>,
+    /// Authorities that the parent's certificate is checked with (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", env = "WARREN_PARENT_CA", value_hint = ValueHint::FilePath)]
+    #[arg(requires = "parent")]
+    pub parent_ca: Option<PathBuf>,
+    /// Tell metrics and health on this address and port, without TLS: for you and your load balancer
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_METRICS")]
+    pub metrics: Option<SocketAddr>,
+    /// Seconds to go on as before after a signal, while /readyz says that this one is about to end:
+    /// longer than the load balancer takes to notice
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "WARREN_DRAIN_DELAY")]
+    pub drain_delay: u64,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use feed::FeedKey;
 use protocol::Address;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,8 @@ pub struct Endpoints {
     pub ca_file: PathBuf,
     /// Where the admin token stands.
     pub admin_token_file: PathBuf,
+    /// With which the registrar signs what directories believe.
+    pub feed_key: FeedKey,
     /// Prometheus metrics.
     pub metrics: String,
 }

@@ -30,6 +30,7 @@ impl Replica {
             .arg(&warren.ca_file)
             .arg("--token-file")
             .arg(&warren.admin_token_file)
+            .args(["--feed-key", &warren.feed_key])
             .arg("--tls-cert")
             .arg(&cert)
             .arg("--tls-key")

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource, Parent};
+use feed::{Signed, SignedSnapshot, SigningKey};
 use net::drain::Drain;
 use net::tls::{CertificateAuthority, ServerTls, SubjectName, TrustRoots};
 use protocol::control::feed::{Batch, Change, Entry, Snapshot};
-use protocol::{Address, AtSign, Epoch, FeedId, HostName};
+use protocol::{Address, AtSign, Epoch, FeedId, HostName, Timestamp};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -23,6 +24,21 @@ use tokio::time::timeout;
 pub const SOON: Duration = Duration::from_secs(5);
 pub fn the_feed() -> FeedId {
     FeedId::from_bytes([7; 16])
+}
+
+/// The registrar's key.
+pub fn the_key() -> SigningKey {
+    SigningKey::from_seed(&[7; 32]).unwrap()
+}
+
+/// A snapshot as the registrar signs it.
+pub fn signed_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+    SignedSnapshot::of(snapshot, Timestamp(1), &the_key()).unwrap().to_bytes()
+}
+
+/// A batch as the registrar signs it.
+pub fn signed(batch: &Batch) -> Signed {
+    Signed::of(batch, &the_key()).unwrap()
 }
 
 pub fn name(text: &str) -> AtSign {
@@ -98,8 +114,8 @@ impl Registrar {
 }
 
 impl FeedSource for Registrar {
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>> {
-        Box::pin(async { self.check_reach().map(|()| self.snapshot_now()) })
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
+        Box::pin(async { self.check_reach().map(|()| signed_snapshot(&self.snapshot_now())) })
     }
 
     fn after(
@@ -116,7 +132,7 @@ impl FeedSource for Registrar {
             let mut newest = self.0.newest.subscribe();
             drop(timeout(wait, newest.wait_for(|newest| *newest != number)).await);
             self.check_reach()?;
-            Ok(FeedAnswer::Batch(self.batch_after(number)))
+            Ok(FeedAnswer::Batch(signed(&self.batch_after(number))))
         })
     }
 }
@@ -192,7 +208,7 @@ impl Running {
     pub async fn follow(&self, registrar: &Registrar) {
         let source: Arc<dyn FeedSource> = Arc::new(registrar.clone());
         let directory = Arc::clone(&self.directory);
-        tokio::spawn(directory.follow(source, self.drain.clone()));
+        tokio::spawn(directory.follow(source, the_key().public(), self.drain.clone()));
         assert!(self.directory.ready(SOON).await);
     }
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use protocol::FeedId;
-use protocol::control::feed::{Batch, Snapshot};
 use serde::Deserialize;
 
 use super::token::Admin;
 use super::{Front, Problem};
-use crate::changes::FeedAnswer;
+use crate::feed::SignedAnswer;
 
 /// Where a follower stands.
 #[derive(Debug, Deserialize)]
@@ -27,20 +27,21 @@ pub(super) async fn after(
     _: Admin,
     State(front): State<Front>,
     position: Result<Query<Position>, QueryRejection>,
-) -> Result<Json<Batch>, Problem> {
+) -> Result<Response, Problem> {
     let Query(position) = position.map_err(|error| Problem::bad_request(error.body_text()))?;
     let wait = Duration::from_secs(position.wait);
-    match front.registrar.feed_after(position.feed, position.after, wait).await {
-        FeedAnswer::Batch(batch) => Ok(Json(batch)),
-        FeedAnswer::SnapshotNeeded => {
+    match front.registrar.signed_after(position.feed, position.after, wait).await? {
+        SignedAnswer::Batch(signed) => Ok(signed_bytes(signed.to_bytes())),
+        SignedAnswer::SnapshotNeeded => {
             Err(Problem::snapshot_needed("another feed, or a number that is too old or too new"))
         }
     }
 }
 
-pub(super) async fn snapshot(
-    _: Admin,
-    State(front): State<Front>,
-) -> Result<Json<Snapshot>, Problem> {
-    Ok(Json(front.registrar.feed_snapshot().await?))
+pub(super) async fn snapshot(_: Admin, State(front): State<Front>) -> Result<Response, Problem> {
+    Ok(signed_bytes(front.registrar.signed_snapshot().await?.to_bytes()))
+}
+
+fn signed_bytes(bytes: Vec<u8>) -> Response {
+    ([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
 }

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use feed::{Signed, SignedSnapshot};
+use protocol::control::feed::Batch;
 use registrar::{State, SwarmError, WebRegistration};
 
 use crate::http::{ask, ask_with, send, service};
@@ -202,18 +204,23 @@ fn the_feed_is_followed_from_a_snapshot() {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         let service = service(&registrar, WebRegistration::Open);
-        let snapshot = ask(&service, Method::GET, "/v1/feed/snapshot", "").await.json();
-        assert_eq!(snapshot["number"], 1);
-        assert_eq!(snapshot["entries"][0]["identity"], "@alice");
-        assert_eq!(snapshot["entries"][0]["address"], "localhost:25000");
-        let feed = snapshot["feed"].as_str().unwrap();
+        let key = registrar.feed_key();
+        let bytes = ask(&service, Method::GET, "/v1/feed/snapshot", "").await.bytes;
+        let snapshot = SignedSnapshot::open(&bytes, &key).unwrap();
+        assert_eq!(snapshot.checkpoint().number, 1);
+        let alice = snapshot.atlas().find(b"alice").unwrap().address();
+        assert_eq!(alice.to_string(), "localhost:25000");
+        let feed = snapshot.checkpoint().feed;
         registrar.register(name("@bob"), id(2)).await.unwrap();
         registrar.delete(name("@alice"), None).await.unwrap();
         let path = format!("/v1/feed?feed={feed}&after=1&wait=20");
-        let batch = ask(&service, Method::GET, &path, "").await.json();
-        assert_eq!(batch["newest"], 3);
-        assert_eq!(batch["changes"][0]["identity"], "@bob");
-        assert_eq!(batch["changes"][1]["address"], serde_json::Value::Null);
+        let bytes = ask(&service, Method::GET, &path, "").await.bytes;
+        let batch: Batch = Signed::from_bytes(&bytes).unwrap().open(&key).unwrap();
+        assert_eq!(batch.newest, 3);
+        assert_eq!(batch.changes[0].identity, name("@bob"));
+        assert_eq!(batch.changes[1].address, None);
+        let other = feed::SigningKey::from_seed(&[0; 32]).unwrap().public();
+        assert!(Signed::from_bytes(&bytes).unwrap().open::<Batch>(&other).is_err());
         let ahead = format!("/v1/feed?feed={feed}&after=4");
         let gone = ask(&service, Method::GET, &ahead, "").await;
         assert_eq!((gone.status, gone.problem().as_str()), (StatusCode::GONE, "snapshot-needed"));

@@ -19,6 +19,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -55,7 +56,8 @@ pub async fn send(service: &Router, request: Request<Body>) -> Answer {
     let response = service.clone().oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    let (text, bytes) = (String::from_utf8_lossy(&body).into_owned(), body.to_vec());
+    Answer { status, headers, body: text, bytes }
 }
 
 /// A request to the API with the admin token.

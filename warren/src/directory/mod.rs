@@ -1,5 +1,6 @@
 //! `warren directory …`: a replica, and the files that it starts from.
 
+mod parent;
 mod serve;
 mod snapshot;
 

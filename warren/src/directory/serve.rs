@@ -1,20 +1,27 @@
 //! `warren directory serve`: a replica that answers from memory, wherever it is wanted.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{Directory, HttpsFeed, SnapshotFileError};
+use feed::FeedKey;
 use net::drain::Drain;
-use net::https::HttpsClient;
+use net::gate::AcceptLimits;
+use net::https::{HttpsClient, serve_http};
+use net::telemetry::Metrics;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
 use protocol::Address;
 use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
 use crate::data_dir::DataDir;
+use crate::descriptors;
+use crate::directory::parent;
 use crate::failure::{Exit, Failure};
 use crate::files::read_token;
+use crate::monitoring::{self, Monitored};
 use crate::output;
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
@@ -22,10 +29,22 @@ use crate::signals::EndSignals;
 /// How long connections get to come to their end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 
+/// The operator and her load balancer, who may ask with several connections.
+const WATCHERS: AcceptLimits = AcceptLimits {
+    connections_max: 64,
+    handshakes_max: 1,
+    per_address_max: 64,
+    handshake_deadline: Duration::from_secs(1),
+};
+
+/// Beside connections: the snapshot file, the feed, the parent.
+const DESCRIPTORS_BESIDE: usize = 4_096;
+
 /// Answers until a signal ends it: from a file, or following a registrar's feed. With a file from an
 /// earlier run a follower answers at once, whether the registrar is there or not.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     crate::up::start_logs(args.log_format)?;
+    descriptors::raise_limit(DESCRIPTORS_BESIDE);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -40,13 +59,17 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
     let material = TlsMaterial::load(&args.tls_cert, &args.tls_key).map_err(usage)?;
     let tls = ServerTls::new(&material).map_err(usage)?;
-    let source = source(args)?;
+    let (source, parent) = (source(args)?, parent::of(args)?);
 
     let listener = TcpListener::bind((args.listen, args.port)).await.map_err(|error| {
         let what = format!("cannot listen on {}:{}: {error}", args.listen, args.port);
         Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
     })?;
     let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+    let watched = match args.metrics {
+        Some(address) => Some(listen_for_watchers(address).await?),
+        None => None,
+    };
     let drain = Drain::new();
     let directory = match source {
         Source::File(file) => {
@@ -57,18 +80,30 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
             ))?;
             directory
         }
-        Source::Registrar { feed, registrar, file } => {
+        Source::Registrar { feed, key, registrar, file } => {
             let directory = Directory::open(file.clone()).map_err(|e| snapshot(&file, &e))?;
-            drain.spawn(Arc::clone(&directory).follow(feed, drain.clone()));
+            drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
             output::line(format_args!("directory   {address}   (follows https://{registrar})"))?;
             directory
         }
     };
     let shown = Shown { server: tls.clone(), client: None };
-    drain.spawn(directory.serve(listener, tls, drain.clone()));
+    let monitored = monitored(&directory);
+    if let Some(listener) = watched {
+        let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+        output::line(format_args!("metrics     http://{address}/metrics"))?;
+        let routes = monitoring::routes(monitored.clone());
+        drain.spawn(serve_http(listener, None, routes, WATCHERS, drain.clone()));
+    }
+    drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}
         () = renewal::watch(args.tls_cert.clone(), args.tls_key.clone(), shown) => end.first().await,
+    }
+    monitored.end();
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(args.drain_delay)) => {}
+        () = end.first() => {}
     }
     drain.start();
     tokio::select! {
@@ -78,26 +113,39 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn listen_for_watchers(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("cannot listen on {address}: {error}");
+        Failure::new(Exit::Unavailable, what).fix("pass --metrics with a port that is free")
+    })
+}
+
+fn monitored(directory: &Arc<Directory>) -> Monitored {
+    let mut metrics = Metrics::with_prefix("warren");
+    directory.register(metrics.sub_registry_with_prefix("directory"));
+    Monitored::new(metrics, Arc::clone(directory))
+}
+
 /// Where a replica's knowledge comes from.
 enum Source<'a> {
     /// From a file, once.
     File(&'a Path),
     /// From a registrar's feed; the file is for starts without it.
-    Registrar { feed: Arc<HttpsFeed>, registrar: Address, file: PathBuf },
+    Registrar { feed: Arc<HttpsFeed>, key: FeedKey, registrar: Address, file: PathBuf },
 }
 
 fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
     let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
-    let (url, ca_file, token_file) =
-        match (&args.snapshot, &args.registrar, &args.ca_file, &args.token_file) {
-            (Some(file), ..) => return Ok(Source::File(file)),
-            (None, Some(url), Some(ca_file), Some(token_file)) => (url, ca_file, token_file),
-            _ => {
-                return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
-                    "pass --snapshot FILE, or --registrar URL with --ca-file and --token-file",
-                ));
-            }
-        };
+    if let Some(file) = &args.snapshot {
+        return Ok(Source::File(file));
+    }
+    let (Some(url), Some(ca_file), Some(token_file), Some(key)) =
+        (&args.registrar, &args.ca_file, &args.token_file, args.feed_key)
+    else {
+        return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
+            "pass --snapshot FILE, or --registrar URL with --ca-file, --token-file and --feed-key",
+        ));
+    };
     let registrar = net::https::parse_url(url).map_err(|error| {
         Failure::from_error(Exit::Usage, &error).fix("pass --registrar https://HOST:PORT")
     })?;
@@ -109,7 +157,7 @@ fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
     dir.create()?;
     let file =
         absolute(dir.directory_snapshot()).map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-    Ok(Source::Registrar { feed, registrar, file })
+    Ok(Source::Registrar { feed, key, registrar, file })
 }
 
 fn snapshot(file: &Path, error: &SnapshotFileError) -> Failure {

@@ -30,7 +30,8 @@ pub fn build(args: &BuildArgs) -> Result<(), Failure> {
     let atlas = survey.finish().map_err(|error| Failure::from_error(Exit::Usage, &error))?;
     let mut feed = [0; 16];
     getrandom::fill(&mut feed).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-    let head = Head::of(&atlas, FeedId::from_bytes(feed), 0, SystemClock.now());
+    let now = SystemClock.now();
+    let head = Head::of(&atlas, FeedId::from_bytes(feed), 0, now, now);
     snapshot_file::save(&args.out, &head, &atlas).map_err(|error| broken(&args.out, &error))?;
     spinner.finish_and_clear();
     tell(&Shown::new(&args.out, &head, &atlas)?, args.json)

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use directory::{BoxFuture, FeedAnswer, FeedError, FeedSource};
 use protocol::FeedId;
-use protocol::control::feed::Snapshot;
-use registrar::Registrar;
+use registrar::{Registrar, SignedAnswer};
 
 /// The same questions and answers as over HTTPS.
 pub struct InProcessFeed(pub Arc<Registrar>);
 
 impl FeedSource for InProcessFeed {
-    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, FeedError>> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
         Box::pin(async {
-            self.0.feed_snapshot().await.map_err(|error| FeedError::Unreachable(error.into()))
+            let signed = self.0.signed_snapshot().await;
+            signed.map(|snapshot| snapshot.to_bytes()).map_err(unreachable)
         })
     }
 
@@ -25,10 +25,14 @@ impl FeedSource for InProcessFeed {
         wait: Duration,
     ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>> {
         Box::pin(async move {
-            Ok(match self.0.feed_after(feed, number, wait).await {
-                registrar::FeedAnswer::Batch(batch) => FeedAnswer::Batch(batch),
-                registrar::FeedAnswer::SnapshotNeeded => FeedAnswer::SnapshotNeeded,
+            Ok(match self.0.signed_after(feed, number, wait).await.map_err(unreachable)? {
+                SignedAnswer::Batch(batch) => FeedAnswer::Batch(batch),
+                SignedAnswer::SnapshotNeeded => FeedAnswer::SnapshotNeeded,
             })
         })
     }
+}
+
+fn unreachable(error: registrar::FeedError) -> FeedError {
+    FeedError::Unreachable(error.into())
 }

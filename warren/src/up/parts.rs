@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
@@ -27,9 +27,9 @@ use crate::data_dir::DataDir;
 use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
 use crate::files::read_bounded;
+use crate::monitoring::{self, Counters, Monitored};
 use crate::up::feed::InProcessFeed;
 use crate::up::ground::Ground;
-use crate::up::monitoring::{self, Counters, Monitored};
 use crate::up::swarm::{CellBackend, OneCell};
 
 /// Doors of the registrar and of the metrics.
@@ -96,13 +96,6 @@ impl Parts {
         let registrar_address = address_of(&listeners.registrar, &args.hostname)?;
         let metrics_address = listeners.metrics.local_addr().map_err(|e| failed(&e))?;
         let tls = ground.tls;
-        let endpoints = Endpoints {
-            directory: directory_address.clone(),
-            registrar: format!("https://{registrar_address}"),
-            ca_file: tls.ca_file.clone(),
-            admin_token_file: std::path::absolute(dir.admin_token()).map_err(|e| failed(&e))?,
-            metrics: format!("http://{metrics_address}/metrics"),
-        };
 
         // Whom the operator or the registrar names is called wherever it is; whom a stranger names,
         // and be it by a directory's answer, only where nobody is harmed.
@@ -146,10 +139,19 @@ impl Parts {
                 .map_err(|e| failed(&e))?;
         }
 
+        let endpoints = Endpoints {
+            directory: directory_address.clone(),
+            registrar: format!("https://{registrar_address}"),
+            ca_file: tls.ca_file.clone(),
+            admin_token_file: std::path::absolute(dir.admin_token()).map_err(|e| failed(&e))?,
+            feed_key: registrar.feed_key(),
+            metrics: format!("http://{metrics_address}/metrics"),
+        };
         let front = front_config(args, &ground.admin_token, directory_address, &tls.ca_file)?;
         let directory = Directory::open(dir.directory_snapshot()).map_err(|e| failed(&e))?;
         let feed = Arc::new(InProcessFeed(Arc::clone(&registrar)));
-        drain.spawn(Arc::clone(&directory).follow(feed, drain.clone()));
+        let key = registrar.feed_key();
+        drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
         drain.spawn(Arc::clone(&directory).serve(
             listeners.directory,
             tls.server.clone(),
@@ -266,5 +268,5 @@ fn monitored(
     cell.register(metrics.sub_registry_with_prefix("cell"));
     metrics
         .register_collector(Box::new(Counters { cell: cell.clone(), router: Arc::clone(router) }));
-    Monitored { metrics: Arc::new(Mutex::new(metrics)), directory: Arc::clone(directory) }
+    Monitored::new(metrics, Arc::clone(directory))
 }

@@ -10,11 +10,12 @@ use super::finding::Finding;
 const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("atlas", &["protocol"]),
+    ("feed", &["protocol", "atlas"]),
     ("net", &["protocol"]),
     ("storage", &["protocol"]),
     ("server", &["protocol", "net", "storage"]),
-    ("directory", &["protocol", "atlas", "net"]),
-    ("registrar", &["protocol", "net", "storage"]),
+    ("directory", &["protocol", "atlas", "feed", "net"]),
+    ("registrar", &["protocol", "feed", "net", "storage"]),
     ("server-host", &["protocol", "net", "storage", "server"]),
     ("swarm-router", &["protocol", "net"]),
     (
@@ -22,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "protocol",
             "atlas",
+            "feed",
             "net",
             "storage",
             "server",
@@ -57,7 +59,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Crates that must stay without a runtime, and so can be tested without one.
-const WITHOUT_RUNTIME: &[&str] = &["protocol", "atlas", "storage", "xtask"];
+const WITHOUT_RUNTIME: &[&str] = &["protocol", "atlas", "feed", "storage", "xtask"];
 
 /// Libraries that bring a runtime or a socket.
 const RUNTIME: &[&str] =
