@@ -22,6 +22,10 @@ pub const BLOCKS: BlockLimits = BlockLimits {
     handshakes_per_network_max: 128,
 };
 
+/// What the system keeps for a connection in each direction; it takes twice as much for its own
+/// books. Questions and answers are short.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+
 /// How long a connection may be idle while there is room. One SDK keeps a connection for its whole
 /// life and does not survive its end (the protocol's section 1.2), so this is long.
 pub const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -8,6 +8,7 @@ use net::accept::serve_tls;
 use net::drain::Drain;
 use net::handshake::ServerStream;
 use net::line_conn::{LineConn, ReadEnd};
+use net::socket::bound_buffers;
 use net::tls::ServerTls;
 use protocol::AtSign;
 use protocol::directory::{DirectoryRequest, NOT_FOUND, PROMPT, put_found};
@@ -16,7 +17,9 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use crate::directory::Directory;
-use crate::limits::{ANSWERS_BYTES_MAX, IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL, LAST_QUESTION};
+use crate::limits::{
+    ANSWERS_BYTES_MAX, BUFFER_BYTES, IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL, LAST_QUESTION,
+};
 use crate::parent::Parent;
 use crate::session::{Outcome, Reply, Session};
 
@@ -49,6 +52,9 @@ impl Directory {
         tls: ServerTls,
         drain: Drain,
     ) {
+        if let Err(error) = bound_buffers(&listener, BUFFER_BYTES) {
+            tracing::warn!(%error, "the system does not bound the buffers of connections");
+        }
         let gate = self.gate.clone();
         let line = Arc::new(LineFront { directory: self, parent, drain: drain.clone() });
         let handler = move |stream, peer| Arc::clone(&line).converse(stream, peer);

@@ -4,12 +4,25 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 #[cfg(feature = "sim")]
 use tokio::io::DuplexStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::handshake::prepare;
+
+/// From now on, connections of this listener have buffers of so many bytes in the system for what
+/// waits to be read and to be sent. Otherwise a peer who does not read makes the system keep
+/// megabytes for her, and us fill them.
+///
+/// # Errors
+/// Those of the system.
+pub fn bound_buffers(listener: &TcpListener, bytes: usize) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_send_buffer_size(bytes)?;
+    socket.set_recv_buffer_size(bytes)
+}
 
 /// A connection before TLS.
 #[derive(Debug)]
