@@ -29,6 +29,10 @@ pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
 /// Between two signs of life.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Connections that the system keeps until they are accepted, where it is asked for so many; the
+/// usual 128 are few when all clients of another replica come at once.
+pub const ACCEPT_BACKLOG: u32 = 4_096;
+
 /// Pause of an accept loop after an error that is likely to come again (no file handles left).
 pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 

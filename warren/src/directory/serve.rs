@@ -10,6 +10,7 @@ use feed::FeedKey;
 use net::drain::Drain;
 use net::gate::AcceptLimits;
 use net::https::{HttpsClient, serve_http};
+use net::socket::listen;
 use net::telemetry::Metrics;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
 use protocol::Address;
@@ -61,7 +62,7 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     let tls = ServerTls::new(&material).map_err(usage)?;
     let (source, parent) = (source(args)?, parent::of(args)?);
 
-    let listener = TcpListener::bind((args.listen, args.port)).await.map_err(|error| {
+    let listener = listen(SocketAddr::new(args.listen, args.port)).map_err(|error| {
         let what = format!("cannot listen on {}:{}: {error}", args.listen, args.port);
         Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
     })?;
