@@ -5,9 +5,10 @@
 //! file, for as long as it takes; [`Directory::status`] says how old its knowledge is.
 //! **Owns:** the map from names to addresses ([`table`]), its place in the feed ([`apply`],
 //! [`follow`]), its snapshot file ([`snapshot_file`]) and the line conversation ([`session`]).
-//! **Never:** waits for a disk, the registrar or another machine to answer a lookup; says `null`
-//! for a name that it merely does not know yet; goes backwards in the feed; writes anything but its
-//! own snapshot file; knows who a client is.
+//! **Never:** waits for a disk, the registrar or another machine to answer a lookup of a name that
+//! is here; asks anybody but its parent ([`Parent`]) for one that is not; says `null` for a name
+//! that it merely does not know yet; goes backwards in the feed; writes anything but its own
+//! snapshot file; knows who a client is.
 //!
 //! **How it fails:** what the feed sends is applied whole or refused whole, by a named reason, and
 //! the old knowledge goes on being served. Until it knows anything at all it is not ready, and

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource, Parent};
+use directory::limits::{ACCEPT, MISSES};
+use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource, MissLimits, Parent};
 use feed::{Signed, SignedSnapshot, SigningKey};
+use net::clock::SystemClock;
 use net::drain::Drain;
 use net::tls::{CertificateAuthority, ServerTls, SubjectName, TrustRoots};
 use protocol::control::feed::{Batch, Change, Entry, Snapshot};
@@ -17,7 +19,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -156,7 +158,15 @@ impl Running {
     pub async fn start_in(folder: tempfile::TempDir) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = CertificateAuthority::load_or_create(folder.path()).unwrap();
-        Self::serve(folder, &authority, listener, None)
+        Self::serve(folder, &authority, listener, None, MISSES)
+    }
+
+    /// The same with other limits for unknown names.
+    pub async fn start_guarded(misses: MissLimits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = CertificateAuthority::load_or_create(folder.path()).unwrap();
+        Self::serve(folder, &authority, listener, None, misses)
     }
 
     /// The same below a parent, with a certificate of the other's authority.
@@ -178,7 +188,7 @@ impl Running {
         other: &Self,
     ) -> Self {
         let authority = CertificateAuthority::load_or_create(other.folder.path()).unwrap();
-        Self::serve(tempfile::tempdir().unwrap(), &authority, listener, parent)
+        Self::serve(tempfile::tempdir().unwrap(), &authority, listener, parent, MISSES)
     }
 
     fn serve(
@@ -186,10 +196,12 @@ impl Running {
         authority: &CertificateAuthority,
         listener: TcpListener,
         parent: Option<Arc<Parent>>,
+        misses: MissLimits,
     ) -> Self {
         let host = HostName::parse("localhost").unwrap();
         let tls = ServerTls::new(&authority.issue(&[SubjectName::Dns(host)]).unwrap()).unwrap();
-        let directory = Directory::open(folder.path().join("directory.snapshot")).unwrap();
+        let (file, clock) = (folder.path().join("directory.snapshot"), Arc::new(SystemClock));
+        let directory = Directory::open_guarded(file, ACCEPT, misses, clock).unwrap();
         let (address, drain) = (listener.local_addr().unwrap(), Drain::new());
         let served = Arc::clone(&directory).serve_below(parent, listener, tls, drain.clone());
         tokio::spawn(served);
@@ -232,13 +244,24 @@ impl Running {
 
     /// A client that has read the prompt.
     pub async fn client(&self) -> Client {
-        let mut client = self.connect().await;
+        self.client_from("127.0.0.1").await
+    }
+
+    pub async fn connect(&self) -> Client {
+        self.connect_from("127.0.0.1").await
+    }
+
+    /// A client at this loopback address, which has read the prompt.
+    pub async fn client_from(&self, source: &str) -> Client {
+        let mut client = self.connect_from(source).await;
         assert_eq!(client.record().await.as_deref(), Some(&b"@"[..]));
         client
     }
 
-    pub async fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+    async fn connect_from(&self, source: &str) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
         let mut client = Client { stream, tls };
