@@ -128,7 +128,7 @@ pub struct UpArgs {
 #[derive(Debug, Subcommand)]
 pub enum DirectoryCommand {
     /// Answer from memory: what a registrar's feed says, or what a snapshot file says
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Make, show, check and write out snapshot files
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
