@@ -221,7 +221,7 @@ mod tests {
 
     fn batch(numbers: &[u64], newest: u64) -> Batch {
         let changes = numbers.iter().map(|number| change(*number, 3)).collect();
-        Batch { feed: feed(1), changes, newest }
+        Batch { feed: feed(1), changes, newest, at: Timestamp(0) }
     }
 
     fn numbers_of(batch: &Batch) -> Result<Vec<u64>, Refusal> {
@@ -269,7 +269,7 @@ mod tests {
     fn an_epoch_may_rise_but_not_fall_not_even_inside_a_batch() {
         let epochs = |all: &[u64]| {
             let changes = (6..).zip(all).map(|(number, epoch)| change(number, *epoch)).collect();
-            let batch = Batch { feed: feed(1), changes, newest: 9 };
+            let batch = Batch { feed: feed(1), changes, newest: 9, at: Timestamp(0) };
             news(known(), |_| Some(epoch(3)), &batch).map(<[Change]>::len)
         };
         let fallen = |from, to| {

@@ -2,18 +2,19 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use atlas::Atlas;
-use feed::SignedSnapshot;
+use feed::{
+    Checkpoint, Chronicle, Evidence, FeedKey, Forged, Signed, SignedSnapshot, SnapshotError,
+};
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
 use protocol::control::feed::Batch;
-use protocol::{Address, AtSign, FeedId, Timestamp};
+use protocol::{Address, AtSign, Epoch, FeedId, Timestamp};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
@@ -21,8 +22,9 @@ use crate::apply::{self, Position, Refusal};
 use crate::limits::{self, BLOCKS, READY_WAIT};
 use crate::metrics::Counts;
 use crate::misses::{MissLimits, Misses};
-use crate::snapshot_file::{self, Head, SnapshotFileError};
+use crate::snapshot_file::{self, Head, SnapshotFileError, Stored};
 use crate::table::Table;
+use crate::web::Front;
 
 /// One replica of the directory.
 pub struct Directory {
@@ -36,9 +38,12 @@ pub struct Directory {
     confirmed: AtomicI64,
     /// Held by whoever changes the table, and while it is copied. Lookups never take it.
     writing: Mutex<()>,
+    /// The same in the registrar's own words, unless it comes from nobody's feed.
+    told: std::sync::Mutex<Option<Chronicle>>,
     pub(crate) gate: Gate,
     pub(crate) misses: Misses,
     pub(crate) counts: Counts,
+    pub(crate) front: Front,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,6 +60,9 @@ pub struct Status {
     pub age: Option<Duration>,
     /// Identities with an address.
     pub entries: usize,
+    /// The change up to which the registrar has vouched for everything at once; what came since it
+    /// has signed change by change.
+    pub checkpoint: Option<u64>,
 }
 
 impl Directory {
@@ -72,10 +80,10 @@ impl Directory {
     /// # Errors
     /// [`SnapshotFileError`] if it is missing or not whole.
     pub fn open_alone(file: &Path) -> Result<Arc<Self>, SnapshotFileError> {
-        let (head, atlas) = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
+        let stored = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
         let (file, clock) = (file.to_owned(), Arc::new(SystemClock));
         let directory = Self::new(file, limits::ACCEPT, limits::MISSES, clock);
-        directory.start_from(&head, atlas);
+        directory.start_from(stored)?;
         directory.is_synced.send_replace(true);
         Ok(Arc::new(directory))
     }
@@ -103,9 +111,10 @@ impl Directory {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SnapshotFileError> {
         let directory = Self::new(snapshot_file, limits, misses, clock);
-        match snapshot_file::load(&directory.file) {
-            Ok(Some((head, atlas))) => directory.start_from(&head, atlas),
-            Ok(None) => {}
+        let loaded = snapshot_file::load(&directory.file)
+            .and_then(|stored| stored.map_or(Ok(()), |stored| directory.start_from(stored)));
+        match loaded {
+            Ok(()) => {}
             Err(e @ SnapshotFileError::Io(_)) => return Err(e),
             Err(e) => {
                 let file = directory.file.display();
@@ -124,9 +133,11 @@ impl Directory {
             opened: Instant::now(),
             confirmed: AtomicI64::new(i64::MIN),
             writing: Mutex::new(()),
+            told: std::sync::Mutex::new(None),
             gate: Gate::with_blocks(limits, BLOCKS),
             misses: Misses::new(misses),
             counts: Counts::default(),
+            front: Front::default(),
             clock,
         }
     }
@@ -136,6 +147,11 @@ impl Directory {
     #[must_use]
     pub fn lookup(&self, name: &AtSign) -> Option<Address> {
         self.table.load().lookup(name)
+    }
+
+    /// Where this identity is, and under which epoch.
+    pub(crate) fn record(&self, name: &AtSign) -> Option<(Address, Epoch)> {
+        self.table.load().record(name)
     }
 
     /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
@@ -155,6 +171,7 @@ impl Directory {
             number: position.map_or(0, |p| p.number),
             age: age.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
             entries: self.table.load().len(),
+            checkpoint: self.told().as_ref().map(|told| told.base().checkpoint().number),
         }
     }
 
@@ -174,6 +191,7 @@ impl Directory {
     pub fn register(&self, metrics: &mut Metrics) {
         self.counts.register(metrics);
         self.gate.register(metrics);
+        self.front.register(metrics);
     }
 
     /// Waits a little, if need be, until a question can be answered; false if it cannot. What was
@@ -197,7 +215,7 @@ impl Directory {
     }
 
     /// Applies what is new in a batch, or refuses all of it.
-    pub(crate) async fn apply(&self, batch: &Batch) -> Result<(), Refusal> {
+    pub(crate) async fn apply(&self, signed: &Signed, batch: &Batch) -> Result<(), Refusal> {
         let _writing = self.writing.lock().await;
         let Some(known) = *self.position.borrow() else {
             return Ok(());
@@ -205,20 +223,23 @@ impl Directory {
         let table = self.table.load();
         let news = apply::news(known, |name| table.epoch_of(name), batch)?;
         news.iter().for_each(|change| table.change(change));
+        if let Some(told) = self.told().as_mut() {
+            told.add(signed, batch);
+        }
         self.counts.newest.set(batch.newest);
         let number = news.last().map_or(known.number, |last| last.number);
         if !news.is_empty() {
             self.moved_to(Position { number, ..known });
         }
         if number >= batch.newest {
-            self.confirm(self.clock.now());
+            self.confirm(batch.at);
             self.is_synced.send_replace(true);
         }
         Ok(())
     }
 
     /// Replaces everything with a snapshot, or refuses it.
-    pub(crate) async fn install(&self, snapshot: &SignedSnapshot) -> Result<(), Refusal> {
+    pub(crate) async fn install(&self, snapshot: SignedSnapshot) -> Result<(), Refusal> {
         let _writing = self.writing.lock().await;
         let known = *self.position.borrow();
         let (table, checkpoint) = (self.table.load(), snapshot.checkpoint());
@@ -226,32 +247,92 @@ impl Directory {
         let (feed, number) = (checkpoint.feed, checkpoint.number);
         let same = known.filter(|known| known.feed == feed);
         let began = same.map_or(checkpoint.at, |known| known.began);
-        let table = Table::new(Atlas::clone(snapshot.atlas()));
-        self.replace(table, Position { feed, number, began }, self.clock.now());
+        let (table, said) = (Table::new(Arc::clone(snapshot.atlas())), checkpoint.at);
+        *self.told() = Some(Chronicle::new(snapshot));
+        self.replace(table, Position { feed, number, began }, said);
         self.is_synced.send_replace(true);
         Ok(())
     }
 
-    /// Merges what changed into the atlas, writes the snapshot file, and tells up to which change
-    /// it goes. Blocks; lookups go on, and so do changes but for the moment of a copy.
-    pub(crate) fn save(&self) -> Result<Option<u64>, SnapshotFileError> {
-        let (table, recent, at, confirmed) = {
-            let _writing = self.writing.blocking_lock();
-            let Some(at) = *self.position.borrow() else { return Ok(None) };
-            let table = self.table.load_full();
-            let recent = table.recent();
-            (table, recent, at, Timestamp(self.confirmed.load(Ordering::Relaxed)))
-        };
-        let atlas = table.merge(recent)?;
-        let head = Head::of(&atlas, at.feed, at.number, at.began, confirmed);
-        snapshot_file::save(&self.file, &head, &atlas)?;
-        Ok(Some(at.number))
+    /// What is known, in the registrar's own words.
+    pub(crate) fn told(&self) -> MutexGuard<'_, Option<Chronicle>> {
+        // Nothing between lock and unlock leaves it half changed.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what a snapshot file says.
-    fn start_from(&self, head: &Head, atlas: Atlas) {
-        let position = Position { feed: head.feed, number: head.number, began: head.began };
-        self.replace(Table::new(atlas), position, head.confirmed);
+    /// The registrar's word about one name; none if nobody has it or had it lately.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] if what is known was not told by a registrar, or is damaged.
+    pub fn evidence(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
+        // A copy, so that nobody waits for the hashing; what changed is looked up first, since what
+        // it names may be in the snapshot by then, but not the other way round.
+        let changed = self.table.load().changed(name);
+        let base = self.told().clone();
+        base.ok_or(Forged::Form)?.evidence(name, changed)
+    }
+
+    /// Takes over a checkpoint that is as late as what is known, or earlier: what was told since the
+    /// last one must come to the same. Returns whether it was of use.
+    ///
+    /// # Errors
+    /// [`SnapshotError::OtherRoot`] if the registrar's batches and its checkpoint do not agree.
+    pub(crate) async fn reach(
+        self: &Arc<Self>,
+        signed: Signed,
+        key: FeedKey,
+    ) -> Result<bool, SnapshotError> {
+        let Some(told) = self.told().clone() else { return Ok(false) };
+        let reach = move || {
+            let checkpoint: Checkpoint = signed.open(&key)?;
+            told.reach(&signed, &checkpoint)
+        };
+        // Much may have changed since: that takes a while.
+        let reached = tokio::task::spawn_blocking(reach).await;
+        let Some(base) = reached.unwrap_or(Ok(None))? else { return Ok(false) };
+        let _writing = self.writing.lock().await;
+        let is_ours = |told: &&mut Chronicle| told.feed() == base.checkpoint().feed;
+        if let Some(told) = self.told().as_mut().filter(is_ours) {
+            self.table.load().rebase(Arc::clone(base.atlas()), base.checkpoint().number);
+            told.rebase(base);
+        }
+        Ok(true)
+    }
+
+    /// Writes what is known to the file; the number that it then has. Blocks.
+    ///
+    /// # Errors
+    /// [`SnapshotFileError`]; the old file is still there then.
+    pub(crate) fn save(&self) -> Result<Option<u64>, SnapshotFileError> {
+        let (told, began, confirmed) = {
+            let _writing = self.writing.blocking_lock();
+            let Some(at) = *self.position.borrow() else { return Ok(None) };
+            let Some(told) = self.told().clone() else { return Ok(None) };
+            (told, at.began, Timestamp(self.confirmed.load(Ordering::Relaxed)))
+        };
+        let (checkpoint, atlas) = (told.base().checkpoint(), told.base().atlas());
+        let head = Head::of(atlas, checkpoint.feed, checkpoint.number, began, confirmed);
+        let signed: Vec<_> =
+            std::iter::once(told.base().signed()).chain(told.batches()).cloned().collect();
+        snapshot_file::save(&self.file, &head, atlas, &signed)?;
+        Ok(Some(told.number()))
+    }
+
+    /// Begins with what a file says. Its signatures were checked before it was written.
+    fn start_from(&self, stored: Stored) -> Result<(), SnapshotFileError> {
+        let (head, atlas) = (&stored.head, Arc::clone(&stored.atlas));
+        let table = Table::new(atlas);
+        let told = stored.chronicle()?;
+        let mut number = head.number;
+        if let Some(told) = &told {
+            let news = told.news().map_err(|_| SnapshotFileError::Damaged("what was signed"))?;
+            news.iter().for_each(|change| table.change(change));
+            number = told.number();
+        }
+        *self.told() = told;
+        let position = Position { feed: head.feed, number, began: head.began };
+        self.replace(table, position, head.confirmed);
+        Ok(())
     }
 
     fn replace(&self, table: Table, position: Position, confirmed: Timestamp) {
@@ -269,8 +350,10 @@ impl Directory {
     }
 
     fn confirm(&self, at: Timestamp) {
-        self.confirmed.store(at.0, Ordering::Relaxed);
-        self.counts.confirmed.set(at.0 / 1000);
+        // Words of the registrar may come in any order, and its clock may be ahead of ours.
+        let at = at.0.min(self.clock.now().0);
+        let before = self.confirmed.fetch_max(at, Ordering::Relaxed);
+        self.counts.confirmed.set(at.max(before) / 1000);
     }
 }
 

@@ -17,6 +17,9 @@ pub trait FeedSource: Send + Sync + 'static {
     /// Everything as of now, as the bytes of a [`feed::SignedSnapshot`].
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>>;
 
+    /// What the registrar says about everything as of one change, some time ago.
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>>;
+
     /// The changes after `number` of this feed. If there are none yet, waits up to `wait` for some
     /// and then answers with an empty batch.
     fn after(

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use feed::{FeedKey, Forged, SignedSnapshot, SnapshotError};
+use feed::{Chronicle, FeedKey, Forged, SignedSnapshot, SnapshotError};
 use net::drain::Drain;
 use protocol::control::feed::Batch;
 use tokio::sync::watch;
@@ -15,8 +15,9 @@ use crate::apply::{Position, Refusal};
 use crate::directory::Directory;
 use crate::feed::{FeedAnswer, FeedError, FeedSource};
 use crate::limits::{
-    BACKOFF_MAX, BACKOFF_MIN, EMPTY_PAUSE, FEED_DEADLINE, FEED_WAIT, SAVE_AFTER, SAVE_RETRY,
-    SAVE_SHARE, SNAPSHOT_DEADLINE,
+    BACKOFF_MAX, BACKOFF_MIN, CHECKPOINT_CHANGES, CHECKPOINT_EVERY, CHECKPOINT_PAUSE, EMPTY_PAUSE,
+    FEED_DEADLINE, FEED_WAIT, SAVE_AFTER, SAVE_RETRY, SAVE_SHARE, SNAPSHOT_DEADLINE,
+    TOLD_CHANGES_MAX,
 };
 
 /// Why a step in the feed was not made.
@@ -53,11 +54,16 @@ impl Directory {
         }
     }
 
-    async fn keep_following(&self, source: &dyn FeedSource, key: &FeedKey) {
+    async fn keep_following(self: &Arc<Self>, source: &dyn FeedSource, key: &FeedKey) {
         let mut failures = 0;
+        let mut asked = Instant::now();
         loop {
             let began = Instant::now();
-            let pause = match self.step(source, key).await {
+            let stepped = match self.step(source, key).await {
+                Ok(step) => self.check(source, key, &mut asked).await.map(|()| step),
+                missed => missed,
+            };
+            let pause = match stepped {
                 Ok(step) => {
                     if std::mem::take(&mut failures) > 0 {
                         tracing::info!("following the registrar's feed again");
@@ -76,15 +82,16 @@ impl Directory {
 
     /// Asks once, and applies the answer.
     async fn step(&self, source: &dyn FeedSource, key: &FeedKey) -> Result<Step, Missed> {
-        let Some(at) = *self.position().borrow() else {
-            return self.start_anew(source, key).await;
-        };
+        // What came from nobody's feed cannot be followed on.
+        let at = (*self.position().borrow()).filter(|_| self.told().is_some());
+        let Some(at) = at else { return self.start_anew(source, key).await };
         let asked = timeout(FEED_WAIT + FEED_DEADLINE, source.after(at.feed, at.number, FEED_WAIT));
-        let batch = match asked.await.map_err(|_| FeedError::Deadline)?? {
-            FeedAnswer::Batch(signed) => signed.open::<Batch>(key)?,
+        let signed = match asked.await.map_err(|_| FeedError::Deadline)?? {
+            FeedAnswer::Batch(signed) => signed,
             FeedAnswer::SnapshotNeeded => return self.start_anew(source, key).await,
         };
-        match self.apply(&batch).await {
+        let batch: Batch = signed.open(key)?;
+        match self.apply(&signed, &batch).await {
             Ok(()) if batch.changes.is_empty() => Ok(Step::Nothing),
             Ok(()) => Ok(Step::News),
             Err(refusal) if refusal.needs_snapshot() => {
@@ -96,6 +103,43 @@ impl Directory {
         }
     }
 
+    /// Now and then asks what the registrar says about everything, so that it can be proven to
+    /// others, and what was told since does not grow for ever.
+    async fn check(
+        self: &Arc<Self>,
+        source: &dyn FeedSource,
+        key: &FeedKey,
+        asked: &mut Instant,
+    ) -> Result<(), Missed> {
+        let changes = self.told().as_ref().map_or(0, Chronicle::changes);
+        let is_due = match changes {
+            0 => false,
+            CHECKPOINT_CHANGES.. => asked.elapsed() >= CHECKPOINT_PAUSE,
+            _ => asked.elapsed() >= CHECKPOINT_EVERY,
+        };
+        if !is_due {
+            return Ok(());
+        }
+        *asked = Instant::now();
+        let checkpoint = timeout(FEED_DEADLINE, source.checkpoint());
+        let checkpoint = checkpoint.await.map_err(|_| FeedError::Deadline)??;
+        match self.reach(checkpoint, *key).await {
+            Ok(_) => {}
+            Err(error @ SnapshotError::OtherRoot) => {
+                // What is served was signed, but not all of it can be true.
+                tracing::error!(%error, "the registrar contradicts itself: starting anew");
+                self.counts.feed_refused("other_root");
+                self.start_anew(source, key).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if self.told().as_ref().is_some_and(|told| told.changes() > TOLD_CHANGES_MAX) {
+            tracing::warn!("the registrar gives no later checkpoint: starting anew");
+            self.start_anew(source, key).await?;
+        }
+        Ok(())
+    }
+
     async fn start_anew(&self, source: &dyn FeedSource, key: &FeedKey) -> Result<Step, Missed> {
         let asked = timeout(SNAPSHOT_DEADLINE, source.snapshot());
         let bytes = asked.await.map_err(|_| FeedError::Deadline)??;
@@ -103,8 +147,8 @@ impl Directory {
         // A large one takes seconds to check.
         let opened = tokio::task::spawn_blocking(move || SignedSnapshot::open(&bytes, &key));
         let snapshot = opened.await.map_err(|e| FeedError::Malformed(e.into()))??;
-        self.install(&snapshot).await?;
         let (number, entries) = (snapshot.checkpoint().number, snapshot.atlas().len());
+        self.install(snapshot).await?;
         tracing::info!(number, entries, "took over the registrar's snapshot");
         Ok(Step::News)
     }

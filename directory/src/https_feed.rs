@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use feed::Signed;
+use feed::{SIGNED_BYTES_MAX, Signed};
 use net::https::{HttpAnswer, HttpsClient, HttpsError};
 use protocol::{Address, FeedId};
 
@@ -23,7 +23,9 @@ impl HttpsFeed {
     #[must_use]
     pub fn new(client: &HttpsClient, registrar: Address, token: &str) -> Self {
         Self {
-            news: client.with_deadline(FEED_WAIT + FEED_DEADLINE),
+            news: client
+                .with_deadline(FEED_WAIT + FEED_DEADLINE)
+                .with_answer_bytes_max(SIGNED_BYTES_MAX),
             snapshots: client
                 .with_deadline(SNAPSHOT_DEADLINE)
                 .with_answer_bytes_max(SNAPSHOT_BYTES_MAX),
@@ -47,6 +49,14 @@ impl HttpsFeed {
         }
     }
 
+    async fn ask_checkpoint(&self) -> Result<Signed, FeedError> {
+        let answer = self.get(&self.news, "/v1/feed/checkpoint").await?;
+        match answer.status {
+            200 => signed(&answer),
+            status => Err(FeedError::Refused(status)),
+        }
+    }
+
     async fn ask_after(
         &self,
         feed: FeedId,
@@ -57,9 +67,7 @@ impl HttpsFeed {
         let path = format!("/v1/feed?after={number}&feed={feed}&wait={wait}");
         let answer = self.get(&self.news, &path).await?;
         match answer.status {
-            200 => Signed::from_bytes(&answer.body)
-                .map(FeedAnswer::Batch)
-                .map_err(|e| FeedError::Malformed(e.into())),
+            200 => signed(&answer).map(FeedAnswer::Batch),
             // Another feed now, or changes that are no longer kept.
             409 | 410 => Ok(FeedAnswer::SnapshotNeeded),
             status => Err(FeedError::Refused(status)),
@@ -70,6 +78,10 @@ impl HttpsFeed {
 impl FeedSource for HttpsFeed {
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
         Box::pin(self.ask_snapshot())
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
+        Box::pin(self.ask_checkpoint())
     }
 
     fn after(
@@ -86,4 +98,8 @@ impl fmt::Debug for HttpsFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HttpsFeed({})", self.registrar)
     }
+}
+
+fn signed(answer: &HttpAnswer) -> Result<Signed, FeedError> {
+    Signed::from_bytes(&answer.body).map_err(|e| FeedError::Malformed(e.into()))
 }

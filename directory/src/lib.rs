@@ -4,7 +4,8 @@
 //! and answers from what it last knew, with the registrar dead and after a cold start from its own
 //! file, for as long as it takes; [`Directory::status`] says how old its knowledge is.
 //! **Owns:** the map from names to addresses ([`table`]), its place in the feed ([`apply`],
-//! [`follow`]), its snapshot file ([`snapshot_file`]) and the line conversation ([`session`]).
+//! [`follow`]), its snapshot file ([`snapshot_file`]), the line conversation ([`session`]) and the
+//! HTTPS front ([`web`]).
 //! **Never:** waits for a disk, the registrar or another machine to answer a lookup of a name that
 //! is here; asks anybody but its parent ([`Parent`]) for one that is not; says `null` for a name
 //! that it merely does not know yet; goes backwards in the feed; writes anything but its own
@@ -27,11 +28,13 @@ pub mod limits;
 mod metrics;
 mod misses;
 mod parent;
+mod relay;
 mod serve;
 mod session;
 pub mod snapshot_file;
 mod survey;
 mod table;
+mod web;
 
 pub use apply::Refusal;
 pub use directory::{Directory, Status};
@@ -41,3 +44,4 @@ pub use misses::{MissLimits, MissRate};
 pub use parent::{Parent, ParentError};
 pub use snapshot_file::SnapshotFileError;
 pub use survey::{Survey, SurveyError};
+pub use web::{RelayToken, RelayTokenError};

@@ -80,6 +80,16 @@ pub const FEED_DEADLINE: Duration = Duration::from_secs(10);
 pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(120);
 /// Bytes of a snapshot over HTTPS: some two million identities.
 pub const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How often the registrar is asked what it says about everything, while something changes…
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// …and how often once so many changes came since…
+pub const CHECKPOINT_CHANGES: usize = 65_536;
+/// …which is this often.
+pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);
+/// With more changes since the last checkpoint, a directory starts anew from a snapshot.
+pub const TOLD_CHANGES_MAX: usize = 1_000_000;
+/// Shortest token of a directory that others may follow.
+pub const RELAY_TOKEN_BYTES_MIN: usize = 16;
 /// The first pause after the feed failed; it doubles…
 pub const BACKOFF_MIN: Duration = Duration::from_millis(200);
 /// …up to this. Each pause is drawn between its half and its whole.
@@ -93,3 +103,24 @@ pub const SAVE_AFTER: Duration = Duration::from_secs(5);
 pub const SAVE_RETRY: Duration = Duration::from_secs(60);
 /// Writing it takes at most one part in so many of the time.
 pub const SAVE_SHARE: u32 = 20;
+
+/// What the door of the HTTPS front admits. It is a door of its own: a crowd there keeps nobody from
+/// the line protocol.
+pub const HTTPS_ACCEPT: AcceptLimits = AcceptLimits {
+    connections_max: 4_096,
+    handshakes_max: 128,
+    per_address_max: 512,
+    handshake_deadline: Duration::from_secs(10),
+};
+/// How long whoever asked for one identity over HTTPS may go by the answer.
+pub const HTTPS_AGE_MAX: Duration = Duration::from_secs(60);
+/// When to ask a directory again that did not know anything yet.
+pub const HTTPS_RETRY_AFTER: Duration = Duration::from_secs(2);
+/// How long a browser may remember that pages of other sites may ask here.
+pub const HTTPS_PREFLIGHT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Names in one lookup of several.
+pub const HTTPS_LOOKUP_NAMES_MAX: usize = 256;
+/// Bytes of its body.
+pub const HTTPS_BODY_BYTES_MAX: usize = 32 * 1024;
+/// For its body to be there.
+pub const HTTPS_BODY_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,8 +1,9 @@
 //! The directory's own file: what it starts from when nobody else is up.
 //!
-//! A line with the format and its version; a line of JSON with feed, number, time and counts; each
+//! A line with the format and its version; a line of JSON with feed, number, times and counts; each
 //! segment of the atlas as its length (32 bits, little-endian), the BLAKE3 of its bytes, and the
-//! bytes; the BLAKE3 of all that is not a segment's bytes. It is written beside and renamed, so a
+//! bytes; what the registrar has signed, each as its length and bytes; the BLAKE3 of all that is not
+//! a segment's bytes. It is written beside and renamed, so a
 //! crash leaves the old one. Nothing of it is used before its checksums were.
 
 use std::fs::{self, File};
@@ -11,6 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atlas::{Atlas, Segment};
+use feed::{
+    Checkpoint, Chronicle, FeedKey, Forged, SIGNED_BYTES_MAX, Signed, SignedSnapshot, SnapshotError,
+};
+use protocol::control::feed::Batch;
 use protocol::{FeedId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -35,10 +40,9 @@ pub enum SnapshotFileError {
     /// A part is not what it should be.
     #[error("the snapshot file is damaged: {0}")]
     Damaged(&'static str),
-    /// What is in memory is damaged, and is not written.
-    #[error("what this directory knows cannot be packed")]
-    Atlas(#[from] atlas::MergeError),
 }
+
+const UNREADABLE: SnapshotFileError = SnapshotFileError::Damaged("what was signed");
 
 /// What a file says of its atlas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,20 @@ pub struct Head {
     pub entries: u64,
     /// Its segments.
     pub segments: u64,
+    /// What the registrar has signed: the checkpoint of the atlas, then the batches since. None in a
+    /// file that was made without a registrar.
+    pub signed: u64,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub struct Stored {
+    /// What it says of itself.
+    pub head: Head,
+    /// All names as of change [`Head::number`].
+    pub atlas: Arc<Atlas>,
+    /// What the registrar has signed.
+    pub signed: Vec<Signed>,
 }
 
 impl Head {
@@ -69,7 +87,48 @@ impl Head {
         confirmed: Timestamp,
     ) -> Self {
         let (entries, segments) = (atlas.len() as u64, atlas.segments().len() as u64);
-        Self { feed, number, began, confirmed, entries, segments }
+        Self { feed, number, began, confirmed, entries, segments, signed: 0 }
+    }
+}
+
+impl Stored {
+    /// What was told, in the registrar's own words; none in a file that was made without one. No
+    /// signature is checked.
+    ///
+    /// # Errors
+    /// [`SnapshotFileError::Damaged`] if what stands there as signed is no statement.
+    pub fn chronicle(&self) -> Result<Option<Chronicle>, SnapshotFileError> {
+        let Some((checkpoint, batches)) = self.signed.split_first() else { return Ok(None) };
+        let base = SignedSnapshot::stored(checkpoint.clone(), Arc::clone(&self.atlas));
+        let mut told = Chronicle::new(base.map_err(|_| UNREADABLE)?);
+        for signed in batches {
+            let batch: Batch = signed.stated().map_err(|_| UNREADABLE)?;
+            told.add(signed, &batch);
+        }
+        Ok(Some(told))
+    }
+
+    /// What the file says in the end: its last change, and all names as of then.
+    ///
+    /// # Errors
+    /// [`SnapshotFileError::Damaged`].
+    pub fn end(&self) -> Result<(u64, Arc<Atlas>), SnapshotFileError> {
+        match self.chronicle()? {
+            None => Ok((self.head.number, Arc::clone(&self.atlas))),
+            Some(told) => Ok((told.number(), Arc::new(told.atlas().map_err(|_| UNREADABLE)?))),
+        }
+    }
+
+    /// Checks that the registrar has signed all of it.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] says what it has not.
+    pub fn check(&self, key: &FeedKey) -> Result<(), SnapshotError> {
+        let (checkpoint, batches) = self.signed.split_first().ok_or(Forged::Form)?;
+        let said: Checkpoint = checkpoint.open(key)?;
+        SignedSnapshot::matching(checkpoint.clone(), said, Arc::clone(&self.atlas))?;
+        batches.iter().try_for_each(|batch| batch.open::<Batch>(key).map(drop))?;
+        Ok(())
     }
 }
 
@@ -77,10 +136,15 @@ impl Head {
 ///
 /// # Errors
 /// [`SnapshotFileError::Io`].
-pub fn save(file: &Path, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileError> {
+pub fn save(
+    file: &Path,
+    head: &Head,
+    atlas: &Atlas,
+    signed: &[Signed],
+) -> Result<(), SnapshotFileError> {
     let draft = file.with_extension("new");
     let mut target = BufWriter::new(File::create(&draft)?);
-    write(&mut target, head, atlas)?;
+    write(&mut target, head, atlas, signed)?;
     target.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&draft, file)?;
     let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -91,7 +155,7 @@ pub fn save(file: &Path, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileE
 ///
 /// # Errors
 /// [`SnapshotFileError`] says what is wrong with it.
-pub fn load(file: &Path) -> Result<Option<(Head, Atlas)>, SnapshotFileError> {
+pub fn load(file: &Path) -> Result<Option<Stored>, SnapshotFileError> {
     let source = match File::open(file) {
         Ok(source) => source,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -111,21 +175,36 @@ impl<W: Write> Sealing<W> {
         self.seal.update(bytes);
         self.target.write_all(bytes)
     }
+
+    fn put_length(&mut self, of: &[u8]) -> Result<(), SnapshotFileError> {
+        let length = u32::try_from(of.len())
+            .map_err(|_| SnapshotFileError::Damaged("a part is too large"))?;
+        Ok(self.put(&length.to_le_bytes())?)
+    }
 }
 
-fn write(target: &mut impl Write, head: &Head, atlas: &Atlas) -> Result<(), SnapshotFileError> {
+fn write(
+    target: &mut impl Write,
+    head: &Head,
+    atlas: &Atlas,
+    signed: &[Signed],
+) -> Result<(), SnapshotFileError> {
+    let head = Head { signed: signed.len() as u64, ..head.clone() };
     let mut out = Sealing { target, seal: blake3::Hasher::new() };
     out.put(FORMAT.as_bytes())?;
-    let mut line = serde_json::to_vec(head).map_err(io::Error::from)?;
+    let mut line = serde_json::to_vec(&head).map_err(io::Error::from)?;
     line.push(b'\n');
     out.put(&line)?;
     for segment in atlas.segments() {
         let bytes = segment.bytes();
-        let length = u32::try_from(bytes.len())
-            .map_err(|_| SnapshotFileError::Damaged("a segment is too large"))?;
-        out.put(&length.to_le_bytes())?;
+        out.put_length(bytes)?;
         out.put(blake3::hash(bytes).as_bytes())?;
         out.target.write_all(bytes)?;
+    }
+    for one in signed {
+        let bytes = one.to_bytes();
+        out.put_length(&bytes)?;
+        out.put(&bytes)?;
     }
     let seal = out.seal.finalize();
     Ok(out.target.write_all(seal.as_bytes())?)
@@ -166,6 +245,15 @@ impl<R: BufRead> Unsealing<R> {
         Segment::from_bytes(bytes).map_err(|_| SnapshotFileError::Damaged("a segment is none"))
     }
 
+    fn signed(&mut self) -> Result<Signed, SnapshotFileError> {
+        let length = u64::from(u32::from_le_bytes(self.array()?));
+        let mut bytes = Vec::new();
+        let length = length.min(SIGNED_BYTES_MAX as u64 + 1);
+        self.source.by_ref().take(length).read_to_end(&mut bytes)?;
+        self.seal.update(&bytes);
+        Signed::from_bytes(&bytes).map_err(|_| SnapshotFileError::Damaged("what was signed"))
+    }
+
     /// The seal must be right, and the last.
     fn check_seal(mut self) -> Result<(), SnapshotFileError> {
         let seal = self.seal.finalize();
@@ -178,7 +266,7 @@ impl<R: BufRead> Unsealing<R> {
     }
 }
 
-fn read(source: impl BufRead) -> Result<(Head, Atlas), SnapshotFileError> {
+fn read(source: impl BufRead) -> Result<Stored, SnapshotFileError> {
     let mut file = Unsealing { source, seal: blake3::Hasher::new() };
     if file.line()? != FORMAT.as_bytes() {
         return Err(SnapshotFileError::Format);
@@ -191,11 +279,15 @@ fn read(source: impl BufRead) -> Result<(Head, Atlas), SnapshotFileError> {
     for _ in 0..head.segments {
         segments.push(Arc::new(file.segment()?));
     }
+    let mut signed = Vec::new();
+    for _ in 0..head.signed {
+        signed.push(file.signed()?);
+    }
     file.check_seal()?;
     let atlas =
         Atlas::new(segments).map_err(|_| SnapshotFileError::Damaged("its segments' order"))?;
     match u64::try_from(atlas.len()) == Ok(head.entries) {
-        true => Ok((head, atlas)),
+        true => Ok(Stored { head, atlas: Arc::new(atlas), signed }),
         false => Err(SnapshotFileError::Damaged("its count of names")),
     }
 }
@@ -227,6 +319,10 @@ mod tests {
         (Head::of(&atlas, id, number, Timestamp(1), Timestamp(5)), atlas)
     }
 
+    fn signed() -> Vec<Signed> {
+        [b'a', b'b'].map(|byte| Signed::from_bytes(&[byte; 70]).unwrap()).to_vec()
+    }
+
     fn rows(atlas: &Atlas) -> Vec<(Vec<u8>, Address)> {
         let mut rows = Vec::new();
         let mut cursor = atlas.cursor();
@@ -244,9 +340,10 @@ mod tests {
         assert!(load(&file).unwrap().is_none());
         for number in [5, 6] {
             let (head, atlas) = snapshot(number);
-            save(&file, &head, &atlas).unwrap();
-            let (loaded, again) = load(&file).unwrap().unwrap();
-            assert_eq!((loaded, rows(&again)), (head, rows(&atlas)));
+            save(&file, &head, &atlas, &signed()).unwrap();
+            let loaded = load(&file).unwrap().unwrap();
+            assert_eq!(loaded.head, Head { signed: 2, ..head });
+            assert_eq!((rows(&loaded.atlas), loaded.signed), (rows(&atlas), signed()));
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
     }
@@ -255,7 +352,7 @@ mod tests {
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let (head, atlas) = snapshot(5);
         let mut good = Vec::new();
-        write(&mut good, &head, &atlas).unwrap();
+        write(&mut good, &head, &atlas, &signed()).unwrap();
         assert!(read(&good[..]).is_ok());
         for at in 0..good.len() {
             for bit in 0..8 {
@@ -279,7 +376,7 @@ mod tests {
     fn a_length_that_lies_reserves_nothing() {
         let (head, atlas) = snapshot(5);
         let mut bytes = Vec::new();
-        write(&mut bytes, &head, &atlas).unwrap();
+        write(&mut bytes, &head, &atlas, &[]).unwrap();
         let at = FORMAT.len() + serde_json::to_vec(&head).unwrap().len() + 1;
         bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(matches!(read(&bytes[..]), Err(SnapshotFileError::Damaged(_))));

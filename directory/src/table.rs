@@ -1,8 +1,8 @@
 //! The map from names to addresses: an [`Atlas`] with what came since in front of it.
 //!
-//! A lookup asks the few recent changes first, then the atlas. Merging the changes into the atlas
-//! puts each new segment in place as it is made, while the changes still stand in front; only then
-//! do they go, so at no moment does a lookup see less than before.
+//! A lookup asks the few recent changes first, then the atlas. An atlas that has taken over changes
+//! is put in place while they still stand in front of it; only then do they go, so at no moment does
+//! a lookup see less than before.
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use atlas::{Atlas, MergeError, Patch, Place};
+use atlas::{Atlas, Place};
 use dashmap::DashMap;
 use protocol::control::feed::Change;
 use protocol::directory::put_found;
@@ -20,22 +20,19 @@ use protocol::{Address, AtSign, Epoch, HostName};
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     atlas: ArcSwap<Atlas>,
-    /// What changed since, with a stamp that tells a change from a later one.
+    /// What changed since.
     recent: DashMap<AtSign, Recent>,
-    /// Changes that were ever entered; the latest one's stamp.
-    stamps: AtomicUsize,
     /// How many of `recent` there are, at least: without any, a lookup does not look there.
     recent_len: AtomicUsize,
     len: AtomicUsize,
     hosts: Mutex<HashSet<Arc<HostName>>>,
-    /// Held by whoever merges.
-    merging: Mutex<()>,
 }
 
 /// What became of one name.
 #[derive(Debug, Clone)]
-pub(crate) struct Recent {
-    stamp: usize,
+struct Recent {
+    /// The change's number.
+    number: u64,
     place: Option<Held>,
 }
 
@@ -49,14 +46,19 @@ struct Held {
 
 impl Table {
     /// Starts with what an atlas says.
-    pub(crate) fn new(atlas: Atlas) -> Self {
+    pub(crate) fn new(atlas: Arc<Atlas>) -> Self {
         let len = AtomicUsize::new(atlas.len());
-        Self { atlas: ArcSwap::from_pointee(atlas), len, ..Self::default() }
+        Self { atlas: ArcSwap::new(atlas), len, ..Self::default() }
     }
 
     /// Where this identity is.
     pub(crate) fn lookup(&self, name: &AtSign) -> Option<Address> {
         self.find(name, |place| place.address())
+    }
+
+    /// Where this identity is, and under which epoch.
+    pub(crate) fn record(&self, name: &AtSign) -> Option<(Address, Epoch)> {
+        self.find(name, |place| (place.address(), place.epoch))
     }
 
     /// Appends the answer to a lookup; false, and nothing, for a name that nobody has.
@@ -73,6 +75,11 @@ impl Table {
     pub(crate) fn epoch_of_bytes(&self, name: &[u8]) -> Option<Epoch> {
         let text = std::str::from_utf8(name).ok()?;
         self.epoch_of(&AtSign::parse(text).ok()?)
+    }
+
+    /// The last change of this name, unless the atlas has it.
+    pub(crate) fn changed(&self, name: &AtSign) -> Option<u64> {
+        self.recent.get(name).map(|recent| recent.number)
     }
 
     fn find<T>(&self, name: &AtSign, look: impl FnOnce(Place<'_>) -> T) -> Option<T> {
@@ -109,54 +116,34 @@ impl Table {
             port: *port,
             epoch: change.epoch,
         });
-        let stamp = self.stamps.fetch_add(1, Ordering::Relaxed);
         // Before it is there, so that whoever sees it counted looks for it.
         self.recent_len.fetch_add(1, Ordering::Release);
-        let old = self.recent.insert(change.identity.clone(), Recent { stamp, place: held });
+        let old = self
+            .recent
+            .insert(change.identity.clone(), Recent { number: change.number, place: held });
         if let Some(old) = old {
             self.recent_len.fetch_sub(1, Ordering::Release);
             self.release(old);
         }
     }
 
-    /// A copy of the recent changes, in the order of the names. Nobody may be writing.
-    pub(crate) fn recent(&self) -> Vec<(AtSign, Recent)> {
-        let mut recent: Vec<_> =
-            self.recent.iter().map(|one| (one.key().clone(), one.value().clone())).collect();
-        recent.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        recent
-    }
-
-    /// The atlas as it is, without the recent changes.
-    #[cfg(test)]
-    pub(crate) fn atlas(&self) -> Arc<Atlas> {
-        self.atlas.load_full()
-    }
-
-    /// Merges what [`recent`](Self::recent) gave into the atlas, and gives that. Lookups and writers
-    /// go on meanwhile.
-    pub(crate) fn merge(&self, recent: Vec<(AtSign, Recent)>) -> Result<Arc<Atlas>, MergeError> {
-        let _merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
-        let patches: Vec<_> = recent
-            .iter()
-            .map(|(name, recent)| Patch {
-                name: name.bare().as_bytes(),
-                place: recent.place.as_ref().map(Held::place),
-            })
-            .collect();
-        let show = |atlas: &Atlas| self.atlas.store(Arc::new(atlas.clone()));
-        let merged = Arc::new(self.atlas.load_full().merge(&patches, show)?);
-        drop(patches);
-        for (name, merged) in recent {
-            let is_same = |_: &AtSign, now: &Recent| now.stamp == merged.stamp;
-            if let Some((_, old)) = self.recent.remove_if(&name, is_same) {
-                self.recent_len.fetch_sub(1, Ordering::Release);
-                drop(merged);
-                self.release(old);
+    /// Puts an atlas in place that has taken over all changes up to `number`. Lookups go on
+    /// meanwhile.
+    pub(crate) fn rebase(&self, atlas: Arc<Atlas>, number: u64) {
+        self.atlas.store(atlas);
+        let mut gone = Vec::new();
+        self.recent.retain(|_, recent| {
+            let stays = recent.number > number;
+            if !stays {
+                gone.push(recent.clone());
             }
-        }
+            stays
+        });
         self.recent.shrink_to_fit();
-        Ok(merged)
+        for recent in gone {
+            self.recent_len.fetch_sub(1, Ordering::Release);
+            self.release(recent);
+        }
     }
 
     /// The one copy of this host's name.
@@ -202,72 +189,74 @@ mod tests {
         Address::parse(text).unwrap()
     }
 
-    fn change(identity: &str, at: Option<&str>) -> Change {
+    fn change(number: u64, identity: &str, at: Option<&str>) -> Change {
         let identity = name(identity);
-        Change { number: 1, identity, address: at.map(address), epoch: Epoch::FIRST }
+        Change { number, identity, address: at.map(address), epoch: Epoch::FIRST }
     }
 
     fn entry(identity: &str, at: &str) -> Entry {
         Entry { identity: name(identity), address: address(at), epoch: Epoch::FIRST }
     }
 
-    fn packed(entries: &[Entry]) -> Table {
-        Table::new(feed::pack(entries).unwrap())
+    fn atlas(entries: &[Entry]) -> Arc<Atlas> {
+        Arc::new(feed::pack(entries).unwrap())
     }
 
     #[test]
     fn hosts_are_shared_and_forgotten_with_their_last_change() {
         let table = Table::default();
         let hosts = || table.hosts.lock().unwrap().len();
-        table.change(&change("alice", Some("one:1")));
-        table.change(&change("bob", Some("one:2")));
+        table.change(&change(1, "alice", Some("one:1")));
+        table.change(&change(2, "bob", Some("one:2")));
         assert_eq!(hosts(), 1);
-        table.change(&change("alice", Some("two:1")));
+        table.change(&change(3, "alice", Some("two:1")));
         assert_eq!(hosts(), 2);
-        table.change(&change("bob", None));
+        table.change(&change(4, "bob", None));
         assert_eq!(hosts(), 1);
         assert_eq!(table.lookup(&name("alice")), Some(address("two:1")));
         assert_eq!(table.lookup(&name("bob")), None);
-        table.merge(table.recent()).unwrap();
+        table.rebase(atlas(&[entry("alice", "two:1")]), 4);
         assert_eq!((hosts(), table.recent_len()), (0, 0));
         assert_eq!(table.lookup(&name("alice")), Some(address("two:1")));
     }
 
     #[test]
     fn changes_stand_in_front_of_the_atlas_and_then_in_it() {
-        let table = packed(&[entry("bob", "one:2"), entry("alice", "one:1")]);
+        let table = Table::new(atlas(&[entry("bob", "one:2"), entry("alice", "one:1")]));
         assert_eq!((table.len(), table.recent_len()), (2, 0));
-        table.change(&change("alice", None));
-        table.change(&change("bob", Some("two:2")));
-        table.change(&change("carol", Some("two:3")));
-        table.change(&change("nobody", None));
+        table.change(&change(1, "alice", None));
+        table.change(&change(2, "bob", Some("two:2")));
+        table.change(&change(3, "carol", Some("two:3")));
+        table.change(&change(4, "nobody", None));
         for _ in 0..2 {
             assert_eq!(table.len(), 2);
             assert_eq!(table.lookup(&name("alice")), None);
             assert_eq!(table.lookup(&name("bob")), Some(address("two:2")));
             assert_eq!(table.lookup(&name("carol")), Some(address("two:3")));
-            let merged = table.merge(table.recent()).unwrap();
-            assert_eq!((table.recent_len(), merged.len()), (0, 2));
+            table.rebase(atlas(&[entry("bob", "two:2"), entry("carol", "two:3")]), 4);
+            assert_eq!(table.recent_len(), 0);
         }
     }
 
     #[test]
-    fn what_changes_during_a_merge_is_not_lost() {
-        let table = packed(&[entry("alice", "one:1")]);
-        table.change(&change("alice", Some("two:1")));
-        let recent = table.recent();
-        table.change(&change("alice", Some("three:1")));
-        table.change(&change("bob", Some("three:2")));
-        table.merge(recent).unwrap();
+    fn what_changed_after_the_new_atlas_stays_in_front_of_it() {
+        let table = Table::new(atlas(&[entry("alice", "one:1")]));
+        table.change(&change(1, "alice", Some("two:1")));
+        table.change(&change(2, "alice", Some("three:1")));
+        table.change(&change(3, "bob", Some("three:2")));
+        table.rebase(atlas(&[entry("alice", "two:1")]), 1);
         assert_eq!(table.recent_len(), 2);
         assert_eq!(table.lookup(&name("alice")), Some(address("three:1")));
         assert_eq!(table.lookup(&name("bob")), Some(address("three:2")));
     }
 
     #[test]
-    fn lookups_see_every_name_at_every_moment_of_merges() {
-        let entries: Vec<_> = (0..2_000).map(|n| entry(&format!("name{n}"), "one:1")).collect();
-        let table = packed(&entries);
+    fn lookups_see_every_name_at_every_moment() {
+        let entries = |host: &str| {
+            let all: Vec<_> = (0..2_000).map(|n| entry(&format!("name{n}"), host)).collect();
+            atlas(&all)
+        };
+        let table = Table::new(entries("one:1"));
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (table, done) = (&table, &done);
@@ -279,12 +268,12 @@ mod tests {
                     }
                 }
             });
-            for round in 1..30_u16 {
+            for round in 1..30_u64 {
+                let at = format!("host{round}:{round}");
                 for n in (0..2_000).step_by(13) {
-                    let at = format!("host{round}:{round}");
-                    table.change(&change(&format!("name{n}"), Some(&at)));
+                    table.change(&change(round, &format!("name{n}"), Some(&at)));
                 }
-                table.merge(table.recent()).unwrap();
+                table.rebase(entries(&at), round);
             }
             done.store(true, Ordering::Relaxed);
             reader.join().unwrap();

@@ -193,14 +193,39 @@ impl FeedSource for Carrier {
         })
     }
 
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
+        Box::pin(async {
+            let (fate, now) = (self.next_fate(), self.registrar(1000).snapshot_now());
+            let checkpoint = |snapshot: &Snapshot, key: &SigningKey| {
+                SignedSnapshot::of(snapshot, Timestamp(9), key).unwrap().signed().clone()
+            };
+            match fate {
+                Fate::Lost => Err(FeedError::Deadline),
+                Fate::Stale(newest) => {
+                    Ok(checkpoint(&self.registrar(newest).snapshot_now(), &the_key()))
+                }
+                Fate::Forged => Ok(checkpoint(&now, &forger())),
+                Fate::Flipped(bit) => {
+                    let bytes = flipped(checkpoint(&now, &the_key()).to_bytes(), bit);
+                    Ok(Signed::from_bytes(&bytes).unwrap())
+                }
+                _ => Ok(checkpoint(&now, &the_key())),
+            }
+        })
+    }
+
     fn after(
         &self,
         feed: FeedId,
         number: u64,
-        _: Duration,
+        wait: Duration,
     ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>> {
         assert_eq!(feed, the_feed());
         Box::pin(async move {
+            let is_peaceful = self.fates.lock().unwrap().is_empty();
+            if is_peaceful && number == self.changes.len() as u64 {
+                tokio::time::sleep(wait).await;
+            }
             let fate = self.next_fate();
             self.spoil(number, fate)
         })
@@ -254,6 +279,10 @@ fn check(changes: Vec<Change>, fates: Vec<(Fate, usize)>) {
         let is_there = directory.reached(newest, Duration::from_secs(3600)).await;
         assert!(is_there, "it never reached {newest}: {:?}", directory.status());
         carrier.look();
+        // In peace, it asks what the registrar says about everything, and finds the same.
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        carrier.look();
+        assert_eq!(directory.status().checkpoint, Some(newest));
         drain.start();
         following.await.expect("every look was as it should be");
     });
@@ -277,12 +306,16 @@ fn the_check_would_notice_a_batch_too_large() {
         feed: the_feed(),
         changes: (1..=10_001).map(|n| common::change(n, "alice", None, 1)).collect(),
         newest: 10_001,
+        at: Timestamp(0),
     };
     struct Flood(Batch, Mutex<u32>);
     impl FeedSource for Flood {
         fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
             let empty = Snapshot { feed: the_feed(), number: 0, entries: Vec::new() };
             Box::pin(async move { Ok(signed_snapshot(&empty)) })
+        }
+        fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
+            Box::pin(async { Err(FeedError::Deadline) })
         }
         fn after(
             &self,

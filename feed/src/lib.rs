@@ -4,7 +4,8 @@
 //! it; and clients that do not trust the directory they ask.
 //! **Owns:** the feed's key pair ([`SigningKey`], [`FeedKey`]), what a signature covers ([`Signed`]),
 //! the promise about everything as of one change ([`Checkpoint`]), and both with all names in one
-//! piece ([`SignedSnapshot`]).
+//! piece ([`SignedSnapshot`]), what was said since ([`Chronicle`]), and
+//! what both prove about one name ([`Evidence`]).
 //! **Never:** touches a file, a clock or a network; looks into bytes before their signature was
 //! checked; decides what is new (that is the directory's).
 //!
@@ -20,11 +21,15 @@
 //! pieces in which they were signed.
 
 mod checkpoint;
+mod chronicle;
+mod evidence;
 mod key;
 mod signed;
 mod snapshot;
 
 pub use checkpoint::Checkpoint;
+pub use chronicle::{Chronicle, News};
+pub use evidence::{Evidence, EvidenceError, Proven};
 pub use key::{FeedKey, FeedKeyError, SigningKey};
 pub use signed::{Forged, SIGNED_BYTES_MAX, Signed, Statement};
 pub use snapshot::{SignedSnapshot, SnapshotError, pack};

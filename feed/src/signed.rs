@@ -1,7 +1,11 @@
 //! A statement as the bytes that travel, with the registrar's signature in front.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use protocol::control::feed::Batch;
 
@@ -23,11 +27,11 @@ impl Statement for Batch {
     const DOMAIN: &'static [u8] = b"warren feed batch 1\n";
 }
 
-/// A statement that somebody says the registrar has made.
+/// A statement that somebody says the registrar has made. Copies share their bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     signature: [u8; SIGNATURE_BYTES],
-    body: Box<[u8]>,
+    body: Arc<[u8]>,
 }
 
 /// The key did not sign this, or it is no statement.
@@ -86,7 +90,30 @@ impl Signed {
         if !key.has_signed(&message::<T>(&self.body), &self.signature) {
             return Err(Forged::Signature);
         }
+        self.stated()
+    }
+
+    /// The statement, whoever has signed it: for what was opened before.
+    ///
+    /// # Errors
+    /// [`Forged::Statement`].
+    pub fn stated<T: Statement>(&self) -> Result<T, Forged> {
         serde_json::from_slice(&self.body).map_err(|_| Forged::Statement)
+    }
+}
+
+/// In JSON it is base64 for URLs.
+impl Serialize for Signed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.to_bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(de::Error::custom)?;
+        Self::from_bytes(&bytes).map_err(de::Error::custom)
     }
 }
 
@@ -108,7 +135,12 @@ mod tests {
     }
 
     fn batch() -> Batch {
-        Batch { feed: FeedId::from_bytes([1; 16]), changes: Vec::new(), newest: 5 }
+        Batch {
+            feed: FeedId::from_bytes([1; 16]),
+            changes: Vec::new(),
+            newest: 5,
+            at: Timestamp(9),
+        }
     }
 
     #[test]

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use atlas::{Atlas, Damaged, PackError, Packer, Place, Segment};
-use protocol::control::feed::{Entry, Snapshot};
+use atlas::{Atlas, Damaged, MergeError, PackError, Packer, Place, Segment};
+use protocol::control::feed::{Change, Entry, Snapshot};
 use protocol::{Address, Timestamp};
 
 use crate::checkpoint::Checkpoint;
+use crate::chronicle::merged;
 use crate::key::{FeedKey, SigningKey};
 use crate::signed::{Forged, Signed};
 
@@ -39,6 +40,9 @@ pub enum SnapshotError {
     /// It is larger than an atlas can be, or has a name twice.
     #[error("the names cannot be packed")]
     Pack(#[from] PackError),
+    /// Changes cannot be taken over.
+    #[error("the changes cannot be taken over")]
+    Merge(#[from] MergeError),
 }
 
 impl SignedSnapshot {
@@ -51,6 +55,47 @@ impl SignedSnapshot {
         let root = atlas.root()?;
         let checkpoint = Checkpoint { feed: snapshot.feed, number: snapshot.number, root, at };
         let signed = Signed::of(&checkpoint, key)?;
+        Ok(Self { checkpoint, signed, atlas })
+    }
+
+    /// This snapshot with changes, in the order of their numbers, up to change `number`; signed anew.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] if it cannot be packed.
+    pub fn with(
+        &self,
+        changes: &[Change],
+        number: u64,
+        at: Timestamp,
+        key: &SigningKey,
+    ) -> Result<Self, SnapshotError> {
+        let atlas = Arc::new(merged(&self.atlas, changes)?);
+        let checkpoint = Checkpoint { number, root: atlas.root()?, at, ..self.checkpoint };
+        let signed = Signed::of(&checkpoint, key)?;
+        Ok(Self { checkpoint, signed, atlas })
+    }
+
+    /// An atlas that a checkpoint speaks of, whose signature was checked.
+    ///
+    /// # Errors
+    /// [`SnapshotError::OtherRoot`] if it speaks of another.
+    pub fn matching(
+        signed: Signed,
+        checkpoint: Checkpoint,
+        atlas: Arc<Atlas>,
+    ) -> Result<Self, SnapshotError> {
+        match atlas.root()? == checkpoint.root {
+            true => Ok(Self { checkpoint, signed, atlas }),
+            false => Err(SnapshotError::OtherRoot),
+        }
+    }
+
+    /// The same for what was checked when it was stored: nothing is checked again.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Forged`] if `signed` is no checkpoint.
+    pub fn stored(signed: Signed, atlas: Arc<Atlas>) -> Result<Self, SnapshotError> {
+        let checkpoint = signed.stated()?;
         Ok(Self { checkpoint, signed, atlas })
     }
 
@@ -68,11 +113,7 @@ impl SignedSnapshot {
             segment.verify()?;
             segments.push(Arc::new(segment));
         }
-        let atlas = Arc::new(Atlas::new(segments)?);
-        match atlas.root()? == checkpoint.root {
-            true => Ok(Self { checkpoint, signed, atlas }),
-            false => Err(SnapshotError::OtherRoot),
-        }
+        Self::matching(signed, checkpoint, Arc::new(Atlas::new(segments)?))
     }
 
     /// The bytes that travel.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use protocol::control::feed::{BATCH_CHANGES_MAX, Batch, Change};
-use protocol::{Address, FeedId, HostName};
+use protocol::{Address, FeedId, HostName, Timestamp};
 
 use crate::limits::CHANGES_KEPT_MAX;
 use crate::records::ChangeRecord;
@@ -67,6 +67,7 @@ impl Changes {
         number: u64,
         durable: u64,
         hostname: &HostName,
+        now: Timestamp,
     ) -> FeedAnswer {
         let before = self.before_kept();
         if feed != self.feed || number > durable || number < before {
@@ -76,7 +77,7 @@ impl Changes {
         let told = usize::try_from(durable - number).unwrap_or(usize::MAX).min(BATCH_CHANGES_MAX);
         let numbered = (number + 1..).zip(self.kept.iter().skip(skipped).take(told));
         let changes = numbered.map(|(number, change)| numbered_change(number, change, hostname));
-        FeedAnswer::Batch(Batch { feed, changes: changes.collect(), newest: durable })
+        FeedAnswer::Batch(Batch { feed, changes: changes.collect(), newest: durable, at: now })
     }
 
     /// The last number that is no longer kept.
@@ -115,7 +116,7 @@ mod tests {
 
     fn after(changes: &Changes, number: u64, durable: u64) -> Option<Vec<u64>> {
         let host = HostName::parse("localhost").unwrap();
-        match changes.after(FeedId::from_bytes(FEED), number, durable, &host) {
+        match changes.after(FeedId::from_bytes(FEED), number, durable, &host, Timestamp(0)) {
             FeedAnswer::Batch(batch) => {
                 assert_eq!(batch.newest, durable);
                 for change in &batch.changes {
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(after(&changes, 1, kept + 2), None);
         assert_eq!(after(&changes, 2, kept + 2).map(|told| told.len()), Some(CHANGES_KEPT_MAX));
         let host = HostName::parse("localhost").unwrap();
-        let other = changes.after(FeedId::from_bytes([4; 16]), 5, 5, &host);
+        let other = changes.after(FeedId::from_bytes([4; 16]), 5, 5, &host, Timestamp(0));
         assert_eq!(other, FeedAnswer::SnapshotNeeded);
     }
 }

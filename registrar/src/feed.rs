@@ -1,9 +1,8 @@
 //! The feed as its followers get it, inside this process; `http` carries the same to others.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use feed::{FeedKey, Signed, SignedSnapshot};
+use feed::{FeedKey, Signed};
 use protocol::FeedId;
 use protocol::control::feed::Snapshot;
 use tokio::time::timeout;
@@ -46,37 +45,6 @@ impl Registrar {
         }
     }
 
-    /// As [`feed_snapshot`](Self::feed_snapshot), packed and signed. It is kept until there are
-    /// newer changes, so that many followers who begin at once cost little more than one.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub async fn signed_snapshot(self: &Arc<Self>) -> Result<Arc<SignedSnapshot>, FeedError> {
-        let snapshot = self.feed_snapshot().await?;
-        if let Some(kept) = self.kept_snapshot(&snapshot) {
-            return Ok(kept);
-        }
-        let this = Arc::clone(self);
-        let sign = move || {
-            let now = this.clock.now();
-            let signed = Arc::new(SignedSnapshot::of(&snapshot, now, &this.signing)?);
-            *this.kept() = Some(Arc::clone(&signed));
-            Ok(signed)
-        };
-        tokio::task::spawn_blocking(sign).await.map_err(|_| FeedError::Stopping)?
-    }
-
-    fn kept_snapshot(&self, now: &Snapshot) -> Option<Arc<SignedSnapshot>> {
-        let is_same = |kept: &&Arc<SignedSnapshot>| {
-            (kept.checkpoint().feed, kept.checkpoint().number) == (now.feed, now.number)
-        };
-        self.kept().as_ref().filter(is_same).cloned()
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Option<Arc<SignedSnapshot>>> {
-        self.signed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The changes of `feed` after `number`. Where there are none yet, waits for the next one, at
     /// most `wait` and never more than [`FEED_WAIT_MAX`]; then the batch is empty.
     pub async fn feed_after(&self, feed: FeedId, number: u64, wait: Duration) -> FeedAnswer {
@@ -86,7 +54,8 @@ impl Registrar {
             drop(timeout(wait.min(FEED_WAIT_MAX), self.news_after(number)).await);
         }
         let newest = *self.durable.borrow();
-        self.book().changes().after(feed, number, newest, &self.hostname)
+        let now = self.clock.now();
+        self.book().changes().after(feed, number, newest, &self.hostname, now)
     }
 
     /// Waits until change `number` is not the newest any more, or the end has begun.

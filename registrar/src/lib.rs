@@ -18,6 +18,7 @@
 
 mod book;
 mod changes;
+mod checkpoint;
 mod deletion;
 mod error;
 mod feed;

@@ -34,10 +34,13 @@ pub const PORTS_AVOIDED_MAX: usize = 4_096;
 pub const PORT_RANGES_MAX: usize = 64;
 
 /// Changes that the feed keeps; a replica that is further behind takes a snapshot.
-pub const CHANGES_KEPT_MAX: usize = 1_024;
+pub const CHANGES_KEPT_MAX: usize = 8_192;
 
 /// Longest wait for the next change that a follower of the feed gets.
 pub const FEED_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A signed snapshot is given out until it is so old and there are newer changes.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a snapshot waits for the last changes in it to be durable.
 pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(10);

@@ -51,6 +51,7 @@ impl Registrar {
             key,
             signing,
             signed: Mutex::default(),
+            signing_turn: tokio::sync::Mutex::default(),
             swarm,
             clock,
             turns: Turns::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use feed::{SignedSnapshot, SigningKey};
+use feed::SigningKey;
 use net::clock::Clock;
 use net::drain::Drain;
 use protocol::control::placement::Placement;
@@ -10,6 +10,7 @@ use protocol::{Address, AtSign, HostName};
 use tokio::sync::watch;
 
 use crate::book::Book;
+use crate::checkpoint::Kept;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::limits::TEND_EVERY;
@@ -38,7 +39,9 @@ pub struct Registrar {
     pub(crate) key: ActivationKey,
     pub(crate) signing: SigningKey,
     /// The last snapshot that was asked for.
-    pub(crate) signed: Mutex<Option<Arc<SignedSnapshot>>>,
+    pub(crate) signed: Mutex<Option<Kept>>,
+    /// Snapshots are made one at a time.
+    pub(crate) signing_turn: tokio::sync::Mutex<()>,
     pub(crate) swarm: Arc<dyn Swarm>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Number of the newest durable change: those after it must not be told yet.

@@ -13,6 +13,8 @@ use crate::{LineClient, PATIENCE, Ports};
 pub struct Endpoints {
     /// `host:port` of the directory.
     pub directory: String,
+    /// `https://host:port` of its HTTPS front, if it has one.
+    pub directory_https: Option<String>,
     /// `https://host:port`.
     pub registrar: String,
     /// The authority to trust.

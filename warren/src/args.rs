@@ -68,6 +68,9 @@ pub struct UpArgs {
     /// Port of the directory (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub directory_port: u16,
+    /// Port on which the directory answers HTTPS as well (0: any free one; default: it does not)
+    #[arg(long, value_name = "PORT", env = "WARREN_DIRECTORY_HTTPS_PORT")]
+    pub directory_https: Option<u16>,
     /// Port of the registrar: web page and API (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 8443, env = "WARREN_REGISTRAR_PORT")]
     pub registrar_port: u16,
@@ -129,6 +132,8 @@ pub struct UpArgs {
 pub enum DirectoryCommand {
     /// Answer from memory: what a registrar's feed says, or what a snapshot file says
     Serve(Box<ServeArgs>),
+    /// Show how a directory stands: how far it is, how old its knowledge is
+    Status(StatusArgs),
     /// Make, show, check and write out snapshot files
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
@@ -140,8 +145,8 @@ pub enum SnapshotCommand {
     Build(BuildArgs),
     /// Show what is in a snapshot file
     Show(OneSnapshot),
-    /// Check every checksum and every row of a snapshot file
-    Verify(OneSnapshot),
+    /// Check every checksum, every row and, with a key, every signature of a snapshot file
+    Verify(VerifyArgs),
     /// Write out every name and address, as `build` reads them
     Dump(OneSnapshot),
 }
@@ -169,6 +174,19 @@ pub struct OneSnapshot {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
     /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The snapshot file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// The registrar's key, which must have signed all of it
+    #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
+    pub feed_key: Option<FeedKey>,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -232,9 +250,45 @@ pub struct ServeArgs {
     /// longer than the load balancer takes to notice
     #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "WARREN_DRAIN_DELAY")]
     pub drain_delay: u64,
+    /// Answer HTTPS as well, on this address and port, with the same certificate
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_HTTPS")]
+    pub https: Option<SocketAddr>,
+    /// File with the token of directories that may follow this one: they name it with --registrar
+    /// and --token-file
+    #[arg(long, value_name = "FILE", env = "WARREN_RELAY_TOKEN_FILE")]
+    #[arg(value_hint = ValueHint::FilePath, requires = "https")]
+    pub relay_token_file: Option<PathBuf>,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Fails with 6 if it is not ready, and with 1 if its knowledge is older than --max-age.
+
+Examples:
+  warren directory status
+  warren directory status https://directory.example.org:6443 --ca-file ca.pem --max-age 60")]
+pub struct StatusArgs {
+    /// The directory's HTTPS front, instead of the one that runs on the data directory
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// The same as host and port
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_DIRECTORY_HTTPS")]
+    pub https: Option<Address>,
+    /// Fail if the registrar has not confirmed its knowledge for so many seconds; one that is in
+    /// reach does so twice a minute
+    #[arg(long, value_name = "SECONDS")]
+    pub max_age: Option<u64>,
+    #[command(flatten)]
+    pub data_dir: DataDirArg,
+    /// Authorities to trust (PEM)
+    #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -342,6 +396,15 @@ pub struct ResolveArgs {
     pub directory: Option<Address>,
     #[command(flatten)]
     pub data_dir: DataDirArg,
+    /// Ask for the registrar's signed word, and believe nothing else
+    #[arg(long)]
+    pub verify: bool,
+    /// The directory's HTTPS front, for --verify
+    #[arg(long, value_name = "HOST:PORT", requires = "verify")]
+    pub https: Option<Address>,
+    /// The registrar's key, for --verify
+    #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY", requires = "verify")]
+    pub feed_key: Option<FeedKey>,
     /// Authorities to trust (PEM)
     #[arg(long, value_name = "FILE", env = "WARREN_CA_FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,

@@ -17,6 +17,9 @@ const BYTES_MAX: u64 = 64 * 1024;
 pub struct Endpoints {
     /// The directory's TLS line protocol.
     pub directory: Address,
+    /// `https://host:port` of its HTTPS front, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_https: Option<String>,
     /// `https://host:port` of the registrar.
     pub registrar: String,
     /// The authorities that clients must trust.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::FeedId;
-use crate::{Address, AtSign, Epoch};
+use crate::{Address, AtSign, Epoch, Timestamp};
 
 /// Most changes in one [`Batch`].
 pub const BATCH_CHANGES_MAX: usize = 10_000;
@@ -31,6 +31,8 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The number of the registrar's newest change; more than the batch holds means: ask again.
     pub newest: u64,
+    /// When the registrar said so.
+    pub at: Timestamp,
 }
 
 /// One identity as a snapshot holds it.

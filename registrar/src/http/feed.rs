@@ -42,6 +42,11 @@ pub(super) async fn snapshot(_: Admin, State(front): State<Front>) -> Result<Res
     Ok(signed_bytes(front.registrar.signed_snapshot().await?.to_bytes()))
 }
 
+/// What the registrar says about everything as of one change.
+pub(super) async fn checkpoint(_: Admin, State(front): State<Front>) -> Result<Response, Problem> {
+    Ok(signed_bytes(front.registrar.signed_snapshot().await?.signed().to_bytes()))
+}
+
 fn signed_bytes(bytes: Vec<u8>) -> Response {
     ([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response()
 }

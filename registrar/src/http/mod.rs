@@ -75,6 +75,7 @@ impl Registrar {
             .route("/identities/{name}/activation", get(identities::activation))
             .route("/feed", get(feed::after))
             .route("/feed/snapshot", get(feed::snapshot))
+            .route("/feed/checkpoint", get(feed::checkpoint))
             .fallback(problem::no_such_resource)
             .method_not_allowed_fallback(problem::no_such_method)
             .layer(map_response(never_stored));

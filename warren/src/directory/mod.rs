@@ -1,8 +1,10 @@
-//! `warren directory …`: a replica, and the files that it starts from.
+//! `warren directory …`: a replica, how it stands, and the files that it starts from.
 
 mod parent;
 mod serve;
 mod snapshot;
+mod status;
+mod watchers;
 
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use crate::failure::Failure;
 pub fn run(command: &DirectoryCommand) -> Result<ExitCode, Failure> {
     match command {
         DirectoryCommand::Serve(args) => serve::run(args),
+        DirectoryCommand::Status(args) => crate::client_runtime()?.block_on(status::run(args)),
         DirectoryCommand::Snapshot(SnapshotCommand::Build(args)) => snapshot::build(args),
         DirectoryCommand::Snapshot(SnapshotCommand::Show(args)) => snapshot::show(args),
         DirectoryCommand::Snapshot(SnapshotCommand::Verify(args)) => snapshot::verify(args),

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Directory, HttpsFeed, SnapshotFileError};
+use directory::{Directory, HttpsFeed, RelayToken, SnapshotFileError};
 use feed::FeedKey;
 use net::drain::Drain;
-use net::gate::AcceptLimits;
-use net::https::{HttpsClient, serve_http};
+use net::https::HttpsClient;
 use net::socket::listen;
-use net::telemetry::Metrics;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
 use protocol::Address;
 use tokio::net::TcpListener;
@@ -19,24 +17,15 @@ use tokio::net::TcpListener;
 use crate::args::ServeArgs;
 use crate::data_dir::DataDir;
 use crate::descriptors;
-use crate::directory::parent;
+use crate::directory::{parent, watchers};
 use crate::failure::{Exit, Failure};
 use crate::files::read_token;
-use crate::monitoring::{self, Monitored};
 use crate::output;
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
 
 /// How long connections get to come to their end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
-
-/// The operator and her load balancer, who may ask with several connections.
-const WATCHERS: AcceptLimits = AcceptLimits {
-    connections_max: 64,
-    handshakes_max: 1,
-    per_address_max: 64,
-    handshake_deadline: Duration::from_secs(1),
-};
 
 /// Beside connections: the snapshot file, the feed, the parent.
 const DESCRIPTORS_BESIDE: usize = 4_096;
@@ -67,8 +56,10 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
     })?;
     let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-    let watched = match args.metrics {
-        Some(address) => Some(listen_for_watchers(address).await?),
+    let relay = args.relay_token_file.as_deref().map(relay_token).transpose()?;
+    let watchers = watchers::listen(args).await?;
+    let front = match args.https {
+        Some(address) => Some(listen_https(address).await?),
         None => None,
     };
     let drain = Drain::new();
@@ -89,13 +80,14 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         }
     };
     let shown = Shown { server: tls.clone(), client: None };
-    let monitored = monitored(&directory);
-    if let Some(listener) = watched {
-        let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-        output::line(format_args!("metrics     http://{address}/metrics"))?;
-        let routes = monitoring::routes(monitored.clone());
-        drain.spawn(serve_http(listener, None, routes, WATCHERS, drain.clone()));
+    if let Some(front) = front {
+        let address = front.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+        output::line(format_args!(
+            "https       {address}   (/v1/openapi.json says what there is)"
+        ))?;
+        drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
     }
+    let monitored = watchers::serve(watchers, &directory, &drain)?;
     drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}
@@ -114,17 +106,17 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn listen_for_watchers(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let what = format!("cannot listen on {address}: {error}");
-        Failure::new(Exit::Unavailable, what).fix("pass --metrics with a port that is free")
+fn relay_token(file: &Path) -> Result<RelayToken, Failure> {
+    RelayToken::parse(&read_token(file)?).map_err(|error| {
+        Failure::from_error(Exit::Usage, &error).fix("openssl rand -hex 32 makes a good one")
     })
 }
 
-fn monitored(directory: &Arc<Directory>) -> Monitored {
-    let mut metrics = Metrics::with_prefix("warren");
-    directory.register(metrics.sub_registry_with_prefix("directory"));
-    Monitored::new(metrics, Arc::clone(directory))
+async fn listen_https(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("cannot listen on {address}: {error}");
+        Failure::new(Exit::Unavailable, what).fix("pass --https with a port that is free")
+    })
 }
 
 /// Where a replica's knowledge comes from.

@@ -3,15 +3,16 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-use directory::snapshot_file::{self, Head};
+use directory::snapshot_file::{self, Head, Stored};
 use directory::{SnapshotFileError, Survey};
 use indicatif::{ProgressBar, ProgressStyle};
 use net::clock::{Clock, SystemClock};
 use protocol::FeedId;
 use serde::Serialize;
 
-use crate::args::{BuildArgs, OneSnapshot};
+use crate::args::{BuildArgs, OneSnapshot, VerifyArgs};
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -32,20 +33,24 @@ pub fn build(args: &BuildArgs) -> Result<(), Failure> {
     getrandom::fill(&mut feed).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
     let now = SystemClock.now();
     let head = Head::of(&atlas, FeedId::from_bytes(feed), 0, now, now);
-    snapshot_file::save(&args.out, &head, &atlas).map_err(|error| broken(&args.out, &error))?;
+    snapshot_file::save(&args.out, &head, &atlas, &[])
+        .map_err(|error| broken(&args.out, &error))?;
     spinner.finish_and_clear();
     tell(&Shown::new(&args.out, &head, &atlas)?, args.json)
 }
 
 /// Shows what is in a snapshot file.
 pub fn show(args: &OneSnapshot) -> Result<(), Failure> {
-    let (head, atlas) = load(&args.file)?;
+    let (head, atlas) = load_end(&args.file)?;
     tell(&Shown::new(&args.file, &head, &atlas)?, args.json)
 }
 
 /// Checks every checksum and every row of a snapshot file.
-pub fn verify(args: &OneSnapshot) -> Result<(), Failure> {
-    let (head, atlas) = load(&args.file)?;
+pub fn verify(args: &VerifyArgs) -> Result<(), Failure> {
+    if let Some(key) = &args.feed_key {
+        load(&args.file)?.check(key).map_err(|error| broken(&args.file, &error))?;
+    }
+    let (head, atlas) = load_end(&args.file)?;
     let bar = bar(Some(head.entries), "checking");
     for segment in atlas.segments() {
         segment.verify().map_err(|error| broken(&args.file, &error))?;
@@ -63,7 +68,7 @@ pub fn dump(args: &OneSnapshot) -> Result<(), Failure> {
         address: String,
         epoch: u64,
     }
-    let (_, atlas) = load(&args.file)?;
+    let (_, atlas) = load_end(&args.file)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut rows = atlas.cursor();
     while let Some(row) = rows.next() {
@@ -172,7 +177,14 @@ fn read_list(mut source: impl BufRead, bar: &ProgressBar) -> Result<Survey, Fail
     Ok(survey)
 }
 
-fn load(file: &Path) -> Result<(Head, atlas::Atlas), Failure> {
+/// What a file says in the end.
+fn load_end(file: &Path) -> Result<(Head, Arc<atlas::Atlas>), Failure> {
+    let stored = load(file)?;
+    let (number, atlas) = stored.end().map_err(|error| broken(file, &error))?;
+    Ok((Head { number, entries: atlas.len() as u64, ..stored.head }, atlas))
+}
+
+fn load(file: &Path) -> Result<Stored, Failure> {
     let loaded = snapshot_file::load(file).map_err(|error| broken(file, &error))?;
     loaded.ok_or_else(|| {
         Failure::new(Exit::NotFound, format!("there is no file {}", file.display()))

@@ -12,9 +12,11 @@ use crate::up::parts::Parts;
 pub fn print(args: &UpArgs, dir: &DataDir, parts: &Parts) -> Result<(), Failure> {
     let endpoints = parts.endpoints();
     let option = option_for(args.data_dir.data_dir.as_deref());
+    let https = endpoints.directory_https.as_ref();
+    let https = https.map(|url| format!(", {url}")).unwrap_or_default();
     output::line(format_args!(
         "warren is up\n\n  \
-         directory   {directory}   (TLS)\n  \
+         directory   {directory}   (TLS){https}\n  \
          registrar   {registrar}   (web page and API)\n  \
          servers     {hostname}:{ports}   ({count} identities)\n  \
          metrics     {metrics}\n  \

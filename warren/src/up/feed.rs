@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{BoxFuture, FeedAnswer, FeedError, FeedSource};
+use feed::Signed;
 use protocol::FeedId;
 use registrar::{Registrar, SignedAnswer};
 
@@ -15,6 +16,13 @@ impl FeedSource for InProcessFeed {
         Box::pin(async {
             let signed = self.0.signed_snapshot().await;
             signed.map(|snapshot| snapshot.to_bytes()).map_err(unreachable)
+        })
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
+        Box::pin(async {
+            let signed = self.0.signed_snapshot().await;
+            signed.map(|snapshot| snapshot.signed().clone()).map_err(unreachable)
         })
     }
 

@@ -58,14 +58,20 @@ pub struct Parts {
 /// Listeners come first: a port that is taken must be known before anything else happens.
 struct Listeners {
     directory: TcpListener,
+    directory_https: Option<TcpListener>,
     registrar: TcpListener,
     metrics: TcpListener,
 }
 
 impl Listeners {
     async fn bind(args: &UpArgs) -> Result<Self, Failure> {
+        let directory_https = match args.directory_https {
+            Some(port) => Some(bind(args.listen, port, "--directory-https").await?),
+            None => None,
+        };
         Ok(Self {
             directory: bind(args.listen, args.directory_port, "--directory-port").await?,
+            directory_https,
             registrar: bind(args.listen, args.registrar_port, "--registrar-port").await?,
             metrics: bind(IpAddr::V4(Ipv4Addr::LOCALHOST), args.metrics_port, "--metrics-port")
                 .await?,
@@ -93,6 +99,8 @@ impl Parts {
         let listeners = Listeners::bind(args).await?;
         let drain = Drain::new();
         let directory_address = address_of(&listeners.directory, &args.hostname)?;
+        let https = listeners.directory_https.as_ref();
+        let https = https.map(|listener| address_of(listener, &args.hostname)).transpose()?;
         let registrar_address = address_of(&listeners.registrar, &args.hostname)?;
         let metrics_address = listeners.metrics.local_addr().map_err(|e| failed(&e))?;
         let tls = ground.tls;
@@ -141,6 +149,7 @@ impl Parts {
 
         let endpoints = Endpoints {
             directory: directory_address.clone(),
+            directory_https: https.map(|address| format!("https://{address}")),
             registrar: format!("https://{registrar_address}"),
             ca_file: tls.ca_file.clone(),
             admin_token_file: std::path::absolute(dir.admin_token()).map_err(|e| failed(&e))?,
@@ -157,6 +166,10 @@ impl Parts {
             tls.server.clone(),
             drain.clone(),
         ));
+        if let Some(listener) = listeners.directory_https {
+            let directory = Arc::clone(&directory);
+            drain.spawn(directory.serve_https(listener, tls.server.clone(), None, drain.clone()));
+        }
         drain.spawn(net::https::serve_http(
             listeners.registrar,
             Some(tls.server),

@@ -43,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Outside libraries that only the named crates may be built with, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("askama", &["registrar"], "only the registrar has web pages"),
-    ("axum", &["registrar", "warren"], "HTTP routes belong to the registrar and the program"),
+    ("axum", &["directory", "registrar", "warren"], "HTTP routes belong to who answers them"),
     ("blake3", &["storage", "directory"], "hashing of stored bytes"),
     ("chacha20poly1305", &["storage"], "only storage seals"),
     ("clap", &["warren", "bench", "conformance", "xtask"], "only programs have a command line"),

@@ -1,5 +1,7 @@
 //! `warren resolve`
 
+mod verify;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,6 +18,9 @@ use crate::output;
 
 /// Asks a directory, over the same protocol as every client.
 pub async fn run(args: &ResolveArgs) -> Result<ExitCode, Failure> {
+    if args.verify {
+        return verify::run(args).await;
+    }
     let (directory, ca_file) = find_directory(args)?;
     let roots = TrustRoots::from_pem_file(&ca_file).map_err(|error| {
         Failure::from_error(Exit::Usage, &error).fix("pass --ca-file with the authorities to trust")
