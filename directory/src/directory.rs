@@ -19,8 +19,9 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Position, Refusal};
-use crate::limits::{self, READY_WAIT};
+use crate::limits::{self, BLOCKS, READY_WAIT};
 use crate::metrics::Counts;
+use crate::misses::{MissLimits, Misses};
 use crate::snapshot_file::{self, Head, SnapshotFileError, Stored};
 use crate::table::Table;
 use crate::web::Front;
@@ -40,6 +41,7 @@ pub struct Directory {
     /// The same in the registrar's own words, unless it comes from nobody's feed.
     told: std::sync::Mutex<Option<Chronicle>>,
     pub(crate) gate: Gate,
+    pub(crate) misses: Misses,
     pub(crate) counts: Counts,
     pub(crate) front: Front,
     clock: Arc<dyn Clock>,
@@ -79,7 +81,8 @@ impl Directory {
     /// [`SnapshotFileError`] if it is missing or not whole.
     pub fn open_alone(file: &Path) -> Result<Arc<Self>, SnapshotFileError> {
         let stored = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
-        let directory = Self::new(file.to_owned(), limits::ACCEPT, Arc::new(SystemClock));
+        let (file, clock) = (file.to_owned(), Arc::new(SystemClock));
+        let directory = Self::new(file, limits::ACCEPT, limits::MISSES, clock);
         directory.start_from(stored)?;
         directory.is_synced.send_replace(true);
         Ok(Arc::new(directory))
@@ -94,7 +97,20 @@ impl Directory {
         limits: AcceptLimits,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, SnapshotFileError> {
-        let directory = Self::new(snapshot_file, limits, clock);
+        Self::open_guarded(snapshot_file, limits, limits::MISSES, clock)
+    }
+
+    /// As [`open_with`](Self::open_with), with other limits for unknown names too.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_guarded(
+        snapshot_file: PathBuf,
+        limits: AcceptLimits,
+        misses: MissLimits,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, SnapshotFileError> {
+        let directory = Self::new(snapshot_file, limits, misses, clock);
         let loaded = snapshot_file::load(&directory.file)
             .and_then(|stored| stored.map_or(Ok(()), |stored| directory.start_from(stored)));
         match loaded {
@@ -108,7 +124,7 @@ impl Directory {
         Ok(Arc::new(directory))
     }
 
-    fn new(file: PathBuf, limits: AcceptLimits, clock: Arc<dyn Clock>) -> Self {
+    fn new(file: PathBuf, limits: AcceptLimits, misses: MissLimits, clock: Arc<dyn Clock>) -> Self {
         Self {
             file,
             table: ArcSwap::default(),
@@ -118,7 +134,8 @@ impl Directory {
             confirmed: AtomicI64::new(i64::MIN),
             writing: Mutex::new(()),
             told: std::sync::Mutex::new(None),
-            gate: Gate::new(limits),
+            gate: Gate::with_blocks(limits, BLOCKS),
+            misses: Misses::new(misses),
             counts: Counts::default(),
             front: Front::default(),
             clock,

@@ -6,9 +6,10 @@
 //! **Owns:** the map from names to addresses ([`table`]), its place in the feed ([`apply`],
 //! [`follow`]), its snapshot file ([`snapshot_file`]), the line conversation ([`session`]), the HTTPS
 //! front ([`web`]) and the DNS front ([`dns`]).
-//! **Never:** waits for a disk, the registrar or another machine to answer a lookup; says `null`
-//! for a name that it merely does not know yet; goes backwards in the feed; writes anything but its
-//! own snapshot file; knows who a client is.
+//! **Never:** waits for a disk, the registrar or another machine to answer a lookup of a name that
+//! is here; asks anybody but its parent ([`Parent`]) for one that is not; says `null` for a name
+//! that it merely does not know yet; goes backwards in the feed; writes anything but its own
+//! snapshot file; knows who a client is.
 //!
 //! **How it fails:** what the feed sends is applied whole or refused whole, by a named reason, and
 //! the old knowledge goes on being served. Until it knows anything at all it is not ready, and
@@ -26,6 +27,8 @@ mod follow;
 mod https_feed;
 pub mod limits;
 mod metrics;
+mod misses;
+mod parent;
 mod relay;
 mod serve;
 mod session;
@@ -38,6 +41,8 @@ pub use apply::Refusal;
 pub use directory::{Directory, Status};
 pub use feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
 pub use https_feed::HttpsFeed;
+pub use misses::{MissLimits, MissRate};
+pub use parent::{Parent, ParentError};
 pub use snapshot_file::SnapshotFileError;
 pub use survey::{Survey, SurveyError};
 pub use web::{RelayToken, RelayTokenError};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use net::gate::AcceptLimits;
+use net::gate::{AcceptLimits, BlockLimits};
+
+use crate::misses::{MissLimits, MissRate};
 
 /// What the directory's door admits unless it is told otherwise.
 pub const ACCEPT: AcceptLimits = AcceptLimits {
@@ -11,6 +13,18 @@ pub const ACCEPT: AcceptLimits = AcceptLimits {
     per_address_max: 2_000,
     handshake_deadline: Duration::from_secs(10),
 };
+
+/// What it admits from one part of the network. Many people may share an address, so an address has
+/// a tenth of the room and a network a quarter.
+pub const BLOCKS: BlockLimits = BlockLimits {
+    per_network_max: 5_000,
+    handshakes_per_address_max: 64,
+    handshakes_per_network_max: 128,
+};
+
+/// What the system keeps for a connection in each direction; it takes twice as much for its own
+/// books. Questions and answers are short.
+pub const BUFFER_BYTES: usize = 16 * 1024;
 
 /// How long a connection may be idle while there is room. One SDK keeps a connection for its whole
 /// life and does not survive its end (the protocol's section 1.2), so this is long.
@@ -29,6 +43,30 @@ pub const MISS_DELAY: Duration = Duration::from_secs(3);
 pub const MISSES_MAX: u32 = 64;
 /// …and one is forgotten each time this has passed, so that who errs now and then never waits.
 pub const MISS_FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
+/// What unknown names cost by address block, whatever the number of connections.
+pub const MISSES: MissLimits = MissLimits {
+    address: MissRate { burst: 300, per_second: 5 },
+    network: MissRate { burst: 2_400, per_second: 40 },
+    spares_loopback: true,
+};
+/// Blocks of each size whose misses are remembered; a multiple of 8.
+pub const MISS_ACCOUNTS_MAX: usize = 16_384;
+
+/// For one question to the parent, tries and waits included: less than the 3 s after which one SDK
+/// gives up.
+pub const PARENT_DEADLINE: Duration = Duration::from_millis(2_500);
+/// Different names that the parent is asked for at the same time, or that wait for their turn.
+pub const PARENT_QUESTIONS_MAX: usize = 1_024;
+/// Names whose answer of the parent is remembered.
+pub const PARENT_ANSWERS_MAX: usize = 16_384;
+/// How long it is remembered where a name is…
+pub const PARENT_FOUND_AGE_MAX: Duration = Duration::from_secs(60);
+/// …and that it is unknown: short, because who has just registered wants to be found.
+pub const PARENT_UNKNOWN_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// When the end begins, who has connected and not asked yet may still do so for this long.
+pub const LAST_QUESTION: Duration = Duration::from_secs(2);
 
 /// A question that comes before the directory knows anything waits so long for that to change; so
 /// does, after a start, one that comes before the registrar has confirmed what the file says.

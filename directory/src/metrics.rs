@@ -16,6 +16,8 @@ type By = Family<[(&'static str, &'static str); 1], Counter>;
 pub(crate) struct Counts {
     lookups: By,
     closed: By,
+    delayed: Counter,
+    parent: By,
     feed_refused: By,
     feed_failures: Counter,
     pub(crate) entries: Gauge,
@@ -40,6 +42,16 @@ impl Counts {
         self.closed.get_or_create(&[("reason", reason)]).inc();
     }
 
+    /// A miss that had to wait.
+    pub(crate) fn delayed(&self) {
+        self.delayed.inc();
+    }
+
+    /// How a question that went beyond this directory ended.
+    pub(crate) fn parent(&self, result: &'static str) {
+        self.parent.get_or_create(&[("result", result)]).inc();
+    }
+
     pub(crate) fn feed_refused(&self, reason: &'static str) {
         self.feed_refused.get_or_create(&[("reason", reason)]).inc();
     }
@@ -51,6 +63,12 @@ impl Counts {
     /// Adds all to a registry that carries the directory's prefix.
     pub(crate) fn register(&self, metrics: &mut Metrics) {
         metrics.register("lookups", "Lookups answered, by result", self.lookups.clone());
+        metrics.register("misses_delayed", "Unknown names answered late", self.delayed.clone());
+        metrics.register(
+            "parent_lookups",
+            "Names that are not here, by what the parent said",
+            self.parent.clone(),
+        );
         metrics.register("closed", "Connections ended here, by reason", self.closed.clone());
         metrics.register("entries", "Identities with an address", self.entries.clone());
         metrics.register("feed_number", "Last change applied", self.number.clone());

@@ -1,5 +1,6 @@
 //! The TLS line server: waits and writes, while [`session`](crate::session) decides.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,16 +8,20 @@ use net::accept::serve_tls;
 use net::drain::Drain;
 use net::handshake::ServerStream;
 use net::line_conn::{LineConn, ReadEnd};
+use net::socket::bound_buffers;
 use net::tls::ServerTls;
 use protocol::AtSign;
-use protocol::directory::PROMPT;
+use protocol::directory::{DirectoryRequest, NOT_FOUND, PROMPT, put_found};
 use protocol::limits::DIRECTORY_LINE_BYTES_MAX;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use crate::directory::Directory;
-use crate::limits::{ANSWERS_BYTES_MAX, IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL};
-use crate::session::{Reply, Session};
+use crate::limits::{
+    ANSWERS_BYTES_MAX, BUFFER_BYTES, IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL, LAST_QUESTION,
+};
+use crate::parent::Parent;
+use crate::session::{Outcome, Reply, Session};
 
 /// Why the directory ends a connection, as it stands in the metrics.
 mod ended {
@@ -29,42 +34,69 @@ mod ended {
     pub(super) const MISSES: &str = "too_many_misses";
     pub(super) const NOT_READY: &str = "not_ready";
     pub(super) const DRAIN: &str = "drain";
+    pub(super) const PARENT: &str = "parent_unanswered";
 }
 
 impl Directory {
     /// Answers on this listener until the drain begins. Idle connections are closed then; a request
-    /// that is being answered is answered.
+    /// that is being answered is answered, and who has just come may ask once.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: ServerTls, drain: Drain) {
-        let gate = self.gate.clone();
-        let ending = drain.clone();
-        let handler = move |stream, _| Arc::clone(&self).converse(stream, ending.clone());
-        serve_tls(listener, tls, gate, drain, handler).await;
+        self.serve_below(None, listener, tls, drain).await;
     }
 
-    async fn converse(self: Arc<Self>, stream: ServerStream, drain: Drain) {
+    /// The same, with a parent to ask for names that are not here.
+    pub async fn serve_below(
+        self: Arc<Self>,
+        parent: Option<Arc<Parent>>,
+        listener: TcpListener,
+        tls: ServerTls,
+        drain: Drain,
+    ) {
+        if let Err(error) = bound_buffers(&listener, BUFFER_BYTES) {
+            tracing::warn!(%error, "the system does not bound the buffers of connections");
+        }
+        let gate = self.gate.clone();
+        let line = Arc::new(LineFront { directory: self, parent, drain: drain.clone() });
+        let handler = move |stream, peer| Arc::clone(&line).converse(stream, peer);
+        serve_tls(listener, tls, gate, drain, handler).await;
+    }
+}
+
+/// What one listener answers from.
+struct LineFront {
+    directory: Arc<Directory>,
+    parent: Option<Arc<Parent>>,
+    drain: Drain,
+}
+
+impl LineFront {
+    async fn converse(self: Arc<Self>, stream: ServerStream, peer: SocketAddr) {
         let mut conn = LineConn::new(stream, DIRECTORY_LINE_BYTES_MAX);
-        let reason = tokio::select! {
-            reason = self.answer_all(&mut conn) => reason,
-            () = drain.draining() => ended::DRAIN,
-        };
-        self.counts.closed(reason);
+        let reason = self.answer_all(&mut conn, peer).await;
+        self.directory.counts.closed(reason);
         conn.close().await;
     }
 
     /// Answers until there is a reason to end.
-    async fn answer_all(&self, conn: &mut LineConn<ServerStream>) -> &'static str {
+    async fn answer_all(
+        &self,
+        conn: &mut LineConn<ServerStream>,
+        peer: SocketAddr,
+    ) -> &'static str {
         if conn.write_record(PROMPT).await.is_err() {
             return ended::UNREAD;
         }
-        let mut session = Session::new(Instant::now());
-        let mut is_ready = false;
-        let mut out = Vec::new();
+        let now = Instant::now();
+        let mut session = Session::new(self.directory.misses.accounts(peer.ip(), now), now);
+        let (mut is_ready, mut out) = (false, Vec::new());
+        let mut last_question = LAST_QUESTION;
         loop {
-            let first = match self.next_line(conn).await {
+            let first = match self.next_line(conn, last_question).await {
                 Ok(line) => line,
-                Err(end) => return reason_of(&end),
+                Err(reason) => return reason,
             };
-            is_ready = is_ready || self.can_answer().await;
+            last_question = Duration::ZERO;
+            is_ready = is_ready || self.directory.can_answer().await;
             if !is_ready {
                 return ended::NOT_READY;
             }
@@ -82,7 +114,7 @@ impl Directory {
         }
     }
 
-    /// Appends the answer to one line. A delayed one goes out behind those before it.
+    /// Appends the answer to one line. One that takes long goes out behind those before it.
     async fn take(
         &self,
         conn: &mut LineConn<ServerStream>,
@@ -90,39 +122,87 @@ impl Directory {
         line: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), &'static str> {
-        let before = out.len();
-        let find = |name: &AtSign, out: &mut Vec<u8>| self.answer(name, out);
-        let reply = session.take(line, Instant::now(), out, find);
-        let (delay, outcome) = match reply {
+        let request = DirectoryRequest::parse(line);
+        let is_found = match &request {
+            DirectoryRequest::Lookup(name) => self.find(conn, name, out).await?,
+            _ => false,
+        };
+        let (delay, outcome) = match session.judge(&request, is_found, Instant::now()) {
             Reply::Answer { delay, outcome } => (delay, outcome),
-            Reply::Exit | Reply::TooManyMisses => {
+            reply @ (Reply::Exit | Reply::TooManyMisses) => {
                 flush(conn, out).await.map_err(|_| ended::UNREAD)?;
                 return Err(if reply == Reply::Exit { ended::CLIENT } else { ended::MISSES });
             }
         };
         if !delay.is_zero() {
-            let mut late = out.split_off(before);
+            self.directory.counts.delayed();
             flush(conn, out).await.map_err(|_| ended::UNREAD)?;
-            sleep(delay).await;
-            out.append(&mut late);
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = self.drain.draining() => {}
+            }
         }
-        self.counts.lookup(outcome);
+        if outcome != Outcome::Found {
+            out.extend_from_slice(NOT_FOUND);
+        }
+        self.directory.counts.lookup(outcome);
         Ok(())
     }
 
-    /// The next line; how long it may take depends on how full the door is meanwhile.
-    async fn next_line(&self, conn: &mut LineConn<ServerStream>) -> Result<Vec<u8>, ReadEnd> {
+    /// Appends the address if anybody knows it. Names that are here are answered here and told to
+    /// nobody; only what is not goes on to the parent.
+    async fn find(
+        &self,
+        conn: &mut LineConn<ServerStream>,
+        name: &AtSign,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, &'static str> {
+        if self.directory.answer(name, out) {
+            return Ok(true);
+        }
+        let Some(parent) = &self.parent else { return Ok(false) };
+        flush(conn, out).await.map_err(|_| ended::UNREAD)?;
+        let said = parent.resolve(name).await;
+        self.directory.counts.parent(match &said {
+            Ok(Some(_)) => "found",
+            Ok(None) => "unknown",
+            Err(_) => "unanswered",
+        });
+        // It may have come here meanwhile.
+        if self.directory.answer(name, out) {
+            return Ok(true);
+        }
+        let found = said.map_err(|_| ended::PARENT)?;
+        if let Some(address) = &found {
+            put_found(out, &address.host, address.port);
+        }
+        Ok(found.is_some())
+    }
+
+    /// The next line; how long it may take depends on how full the door is meanwhile, and once the
+    /// end has begun there is `last_question`.
+    async fn next_line(
+        &self,
+        conn: &mut LineConn<ServerStream>,
+        last_question: Duration,
+    ) -> Result<Vec<u8>, &'static str> {
         let began = Instant::now();
         loop {
-            match conn.read_line(Some(IDLE_CHECK)).await {
+            let line = tokio::select! {
+                biased;
+                line = conn.read_line(Some(IDLE_CHECK)) => line,
+                () = self.drain.draining_for(last_question) => return Err(ended::DRAIN),
+            };
+            match line {
                 Err(ReadEnd::Idle) if began.elapsed() < self.idle_max() => {}
-                outcome => return outcome,
+                line => return line.map_err(|end| reason_of(&end)),
             }
         }
     }
 
     fn idle_max(&self) -> Duration {
-        idle_max(self.gate.connections(), self.gate.limits().connections_max)
+        let gate = &self.directory.gate;
+        idle_max(gate.connections(), gate.limits().connections_max)
     }
 }
 

@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::drain::Drain;
-pub use crate::gate::{AcceptLimits, Gate, Permit, Refusal};
+pub use crate::gate::{AcceptLimits, BlockLimits, Gate, Permit, Refusal};
 use crate::handshake::{ServerStream, prepare};
-use crate::limits::ACCEPT_ERROR_PAUSE;
+use crate::limits::{ACCEPT_ERROR_PAUSE, HANDSHAKE_TURN, LAST_ACCEPT_PAUSE, LAST_ACCEPTS};
 use crate::tls::ServerTls;
 
 /// Serves until the drain begins; connections that live on then belong to the drain. Each gets its
 /// permit before anything else is done for it, then its handshake, then the handler, in a task of
-/// its own. What is refused is closed and counted.
+/// its own. What is refused is closed and counted. Who had connected before the drain began is still
+/// served, for nobody can know any more that she should have gone elsewhere.
 pub async fn serve_tls<H, F>(
     listener: TcpListener,
     tls: ServerTls,
@@ -28,19 +30,25 @@ pub async fn serve_tls<H, F>(
 {
     let gate = gate.into();
     let handler = Arc::new(handler);
-    while let Some((stream, peer, permit)) = next(&listener, &gate, &drain).await {
+    let serve = |(stream, peer, permit)| {
         let (tls, gate, ending) = (tls.clone(), gate.clone(), drain.clone());
         let handler = Arc::clone(&handler);
         drain.spawn(async move {
-            let _permit = permit;
+            let _permit: Permit = permit;
             let stream = tokio::select! {
                 stream = gate.handshake(stream, &tls) => stream,
-                () = ending.draining() => return,
+                () = ending.draining_for(HANDSHAKE_TURN) => return,
             };
             if let Ok(stream) = stream {
                 handler(stream, peer).await;
             }
         });
+    };
+    while let Some(client) = next(&listener, &gate, &drain).await {
+        serve(client);
+    }
+    while let Some(client) = last(&listener, &gate, &drain).await {
+        serve(client);
     }
 }
 
@@ -67,23 +75,32 @@ pub async fn serve_plain<H, F>(
         });
     }
 }
+type Client = (TcpStream, SocketAddr, Permit);
 
 /// The next socket that has its permit; none once the drain begins.
-pub(crate) async fn next(
-    listener: &TcpListener,
-    gate: &Gate,
-    drain: &Drain,
-) -> Option<(TcpStream, SocketAddr, Permit)> {
+pub(crate) async fn next(listener: &TcpListener, gate: &Gate, drain: &Drain) -> Option<Client> {
+    tokio::select! {
+        biased;
+        () = drain.draining() => None,
+        client = admitted(listener, gate) => Some(client),
+    }
+}
+
+/// The next one who had connected before the drain began; none once nobody comes any more.
+async fn last(listener: &TcpListener, gate: &Gate, drain: &Drain) -> Option<Client> {
+    tokio::select! {
+        biased;
+        () = drain.draining_for(LAST_ACCEPTS) => None,
+        client = timeout(LAST_ACCEPT_PAUSE, admitted(listener, gate)) => client.ok(),
+    }
+}
+
+async fn admitted(listener: &TcpListener, gate: &Gate) -> Client {
     loop {
-        let accepted = tokio::select! {
-            biased;
-            () = drain.draining() => return None,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
+        match listener.accept().await {
             Ok((stream, peer)) => {
                 if let Ok(permit) = gate.admit(peer.ip()) {
-                    return Some((stream, peer, permit));
+                    return (stream, peer, permit);
                 }
             }
             Err(e) => {

@@ -1,8 +1,10 @@
 //! The orderly end: whoever works finishes, nobody begins.
 
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -10,6 +12,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Clone, Default)]
 pub struct Drain {
     begun: CancellationToken,
+    since: Arc<OnceLock<Instant>>,
     tasks: TaskTracker,
 }
 
@@ -22,6 +25,7 @@ impl Drain {
 
     /// Tells everybody to come to an end. Doing it twice changes nothing.
     pub fn start(&self) {
+        self.since.get_or_init(Instant::now);
         self.begun.cancel();
         self.tasks.close();
     }
@@ -35,6 +39,14 @@ impl Drain {
     /// Waits until the end begins. Safe to drop and call again.
     pub async fn draining(&self) {
         self.begun.cancelled().await;
+    }
+
+    /// Waits until the end has begun so long ago. Safe to drop and call again.
+    pub async fn draining_for(&self, grace: Duration) {
+        self.draining().await;
+        if let Some(since) = self.since.get() {
+            sleep_until(*since + grace).await;
+        }
     }
 
     /// Starts a task that [`finished`](Self::finished) waits for. The runtime catches its panic.

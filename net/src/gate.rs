@@ -1,7 +1,7 @@
 //! Who may connect: permits over all and per address, room for handshakes, and what was refused.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +9,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
+use crate::block::Blocks;
 use crate::handshake::{self, HandshakeError, ServerStream};
+use crate::rooms::Rooms;
 use crate::telemetry::Metrics;
 use crate::tls::ServerTls;
 use crate::turns::Turns;
@@ -30,6 +34,28 @@ pub struct AcceptLimits {
     pub handshake_deadline: Duration,
 }
 
+/// What one door admits from parts of the network, so that none takes all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockLimits {
+    /// Connections at the same time from one IPv4 network of 24 bits or IPv6 network of 48 bits.
+    pub per_network_max: usize,
+    /// Handshakes at the same time from one IPv4 address or one IPv6 network of 64 bits. Beyond it
+    /// the others wait in order, and those that take longer than
+    /// [`HANDSHAKE_TURN`](crate::limits::HANDSHAKE_TURN) leave for them.
+    pub handshakes_per_address_max: usize,
+    /// The same for one IPv4 network of 24 bits or IPv6 network of 48 bits.
+    pub handshakes_per_network_max: usize,
+}
+
+impl BlockLimits {
+    /// None: [`AcceptLimits`] alone say what is admitted.
+    pub const NONE: Self = Self {
+        per_network_max: usize::MAX,
+        handshakes_per_address_max: usize::MAX,
+        handshakes_per_network_max: usize::MAX,
+    };
+}
+
 /// One door's limits with their counters. Several listeners may share it.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<State>);
@@ -38,7 +64,7 @@ pub struct Gate(Arc<State>);
 #[derive(Debug)]
 pub struct Permit {
     gate: Gate,
-    block: IpAddr,
+    blocks: Blocks,
 }
 
 /// Why a connection was closed before it was served, or ended badly.
@@ -48,6 +74,10 @@ pub enum Refusal {
     Full,
     /// [`AcceptLimits::per_address_max`] is reached.
     AddressFull,
+    /// [`BlockLimits::per_network_max`] is reached.
+    NetworkFull,
+    /// Others of its block had their handshakes, until [`AcceptLimits::handshake_deadline`].
+    HandshakeQueue,
     /// The handshake took longer than [`AcceptLimits::handshake_deadline`].
     HandshakeDeadline,
     /// The handshake took long, and the room was needed ([`AcceptLimits::handshakes_max`]).
@@ -66,9 +96,11 @@ pub enum Refusal {
 
 impl Refusal {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Full,
         Self::AddressFull,
+        Self::NetworkFull,
+        Self::HandshakeQueue,
         Self::HandshakeDeadline,
         Self::HandshakeDisplaced,
         Self::HandshakeClosed,
@@ -84,6 +116,8 @@ impl Refusal {
         match self {
             Self::Full => "full",
             Self::AddressFull => "address_full",
+            Self::NetworkFull => "network_full",
+            Self::HandshakeQueue => "handshake_queue",
             Self::HandshakeDeadline => "handshake_deadline",
             Self::HandshakeDisplaced => "handshake_displaced",
             Self::HandshakeClosed => "handshake_closed",
@@ -109,7 +143,10 @@ impl From<&HandshakeError> for Refusal {
 #[derive(Debug)]
 struct State {
     limits: AcceptLimits,
+    per_network_max: usize,
     handshakes: Turns,
+    address_rooms: Rooms,
+    network_rooms: Rooms,
     open: Mutex<Open>,
     open_gauge: Gauge,
     admitted: Counter,
@@ -120,7 +157,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
-    per_block: HashMap<IpAddr, usize>,
+    addresses: HashMap<IpAddr, usize>,
+    networks: HashMap<IpAddr, usize>,
 }
 
 impl From<AcceptLimits> for Gate {
@@ -133,9 +171,18 @@ impl Gate {
     /// A door with nobody inside.
     #[must_use]
     pub fn new(limits: AcceptLimits) -> Self {
+        Self::with_blocks(limits, BlockLimits::NONE)
+    }
+
+    /// The same, with limits for parts of the network.
+    #[must_use]
+    pub fn with_blocks(limits: AcceptLimits, blocks: BlockLimits) -> Self {
         Self(Arc::new(State {
             limits,
+            per_network_max: blocks.per_network_max,
             handshakes: Turns::new(limits.handshakes_max),
+            address_rooms: Rooms::new(blocks.handshakes_per_address_max),
+            network_rooms: Rooms::new(blocks.handshakes_per_network_max),
             open: Mutex::default(),
             open_gauge: Gauge::default(),
             admitted: Counter::default(),
@@ -146,14 +193,14 @@ impl Gate {
     /// Asks for a permit, without waiting. A refusal is counted.
     ///
     /// # Errors
-    /// [`Refusal::Full`] or [`Refusal::AddressFull`]: close the socket.
+    /// [`Refusal::Full`], [`Refusal::AddressFull`] or [`Refusal::NetworkFull`]: close the socket.
     pub fn admit(&self, peer: IpAddr) -> Result<Permit, Refusal> {
-        let block = block_of(peer);
-        let admitted = self.open().admit(block, &self.0.limits);
+        let blocks = Blocks::of(peer);
+        let admitted = self.open().admit(blocks, &self.0);
         admitted.inspect_err(|reason| self.count(*reason))?;
         self.0.admitted.inc();
         self.0.open_gauge.inc();
-        Ok(Permit { gate: self.clone(), block })
+        Ok(Permit { gate: self.clone(), blocks })
     }
 
     /// Does the handshake within the deadline, or until its room is needed. A failure is counted.
@@ -165,14 +212,31 @@ impl Gate {
         stream: TcpStream,
         tls: &ServerTls,
     ) -> Result<ServerStream, Refusal> {
-        let turn = self.0.handshakes.begin();
-        let done = tokio::select! {
-            done = handshake::accept(stream, tls, self.0.limits.handshake_deadline) => {
-                done.map_err(|e| Refusal::from(&e))
-            }
-            () = turn.displaced() => Err(Refusal::HandshakeDisplaced),
-        };
+        let done = self.handshake_in_turn(stream, tls).await;
         done.inspect_err(|reason| self.count(*reason))
+    }
+
+    async fn handshake_in_turn(
+        &self,
+        stream: TcpStream,
+        tls: &ServerTls,
+    ) -> Result<ServerStream, Refusal> {
+        let state = &self.0;
+        let deadline = Instant::now() + state.limits.handshake_deadline;
+        let peer = stream.peer_addr().map_err(|_| Refusal::Socket)?;
+        let (blocks, displaced) = (Blocks::of(peer.ip()), CancellationToken::new());
+        let enter = async {
+            let address = state.address_rooms.enter(blocks.address, &displaced).await;
+            (address, state.network_rooms.enter(blocks.network, &displaced).await)
+        };
+        let _inside = timeout_at(deadline, enter).await.map_err(|_| Refusal::HandshakeQueue)?;
+        let turn = state.handshakes.begin();
+        let left = deadline.saturating_duration_since(Instant::now());
+        tokio::select! {
+            done = handshake::accept(stream, tls, left) => done.map_err(|e| Refusal::from(&e)),
+            () = turn.displaced() => Err(Refusal::HandshakeDisplaced),
+            () = displaced.cancelled() => Err(Refusal::HandshakeDisplaced),
+        }
     }
 
     /// Counts a refusal that happened outside.
@@ -213,25 +277,35 @@ impl Gate {
 }
 
 impl Open {
-    fn admit(&mut self, block: IpAddr, limits: &AcceptLimits) -> Result<(), Refusal> {
-        let of_block = self.per_block.get(&block).copied().unwrap_or(0);
-        if self.all >= limits.connections_max {
+    fn admit(&mut self, blocks: Blocks, state: &State) -> Result<(), Refusal> {
+        let of_address = self.addresses.get(&blocks.address).copied().unwrap_or(0);
+        let of_network = self.networks.get(&blocks.network).copied().unwrap_or(0);
+        if self.all >= state.limits.connections_max {
             return Err(Refusal::Full);
         }
-        if of_block >= limits.per_address_max {
+        if of_address >= state.limits.per_address_max {
             return Err(Refusal::AddressFull);
         }
-        self.per_block.insert(block, of_block + 1);
+        if of_network >= state.per_network_max {
+            return Err(Refusal::NetworkFull);
+        }
+        self.addresses.insert(blocks.address, of_address + 1);
+        self.networks.insert(blocks.network, of_network + 1);
         self.all += 1;
         Ok(())
     }
 
-    fn leave(&mut self, block: IpAddr) {
+    fn leave(&mut self, blocks: Blocks) {
         self.all = self.all.saturating_sub(1);
-        match self.per_block.get_mut(&block) {
-            Some(of_block) if *of_block > 1 => *of_block -= 1,
-            _ => drop(self.per_block.remove(&block)),
-        }
+        one_less(&mut self.addresses, blocks.address);
+        one_less(&mut self.networks, blocks.network);
+    }
+}
+
+fn one_less(counts: &mut HashMap<IpAddr, usize>, block: IpAddr) {
+    match counts.get_mut(&block) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => drop(counts.remove(&block)),
     }
 }
 
@@ -240,15 +314,7 @@ impl Drop for Permit {
         if std::thread::panicking() {
             self.gate.count(Refusal::Panic);
         }
-        self.gate.open().leave(self.block);
+        self.gate.open().leave(self.blocks);
         self.gate.0.open_gauge.dec();
-    }
-}
-
-/// Whom an address is counted with: a home gets a whole IPv6 network.
-fn block_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }

@@ -13,6 +13,7 @@
 //! line; a mistake of the operator (a certificate file, a port) is an error that names its fix.
 
 pub mod accept;
+pub mod block;
 pub mod clock;
 pub mod dial;
 mod dial_target;
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod line_conn;
 pub mod lookup;
 pub mod reach;
+mod rooms;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod socket;

@@ -29,6 +29,10 @@ pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
 /// Between two signs of life.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Connections that the system keeps until they are accepted, where it is asked for so many; the
+/// usual 128 are few when all clients of another replica come at once.
+pub const ACCEPT_BACKLOG: u32 = 4_096;
+
 /// Pause of an accept loop after an error that is likely to come again (no file handles left).
 pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 
@@ -36,6 +40,11 @@ pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 pub const UDP_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 /// Datagrams that a UDP socket answers before other tasks have their turn.
 pub(crate) const UDP_TURN_MAX: usize = 64;
+/// Once the end has begun, a listener still takes those who have connected, until nobody has come
+/// for this long…
+pub const LAST_ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// …or for this long in all. Their handshakes get [`HANDSHAKE_TURN`].
+pub const LAST_ACCEPTS: Duration = Duration::from_millis(200);
 
 /// For one outgoing connection, if the caller has no other wish: resolving, connecting, handshake.
 pub const DIAL_DEADLINE: Duration = Duration::from_secs(10);

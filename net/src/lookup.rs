@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::directory::{DirectoryAnswer, DirectoryRequest, parse_directory_answer};
 use protocol::{Address, AtSign};
@@ -70,12 +71,24 @@ impl DirectoryClient {
         if let Some(address) = self.known().get(name) {
             return Ok(Some(address));
         }
-        let found = timeout(LOOKUP_DEADLINE, self.ask_all(name)).await;
-        let found = found.unwrap_or(Err(LookupError::Deadline))?;
+        let found = self.ask_anew(name, LOOKUP_DEADLINE).await?;
         if let Some(address) = &found {
             self.known().insert(name.clone(), address.clone());
         }
         Ok(found)
+    }
+
+    /// The same, whatever is remembered and with nothing remembered of it.
+    ///
+    /// # Errors
+    /// [`LookupError`], after this deadline at the latest.
+    pub async fn ask_anew(
+        &self,
+        name: &AtSign,
+        deadline: Duration,
+    ) -> Result<Option<Address>, LookupError> {
+        let found = timeout(deadline, self.ask_all(name)).await;
+        found.unwrap_or(Err(LookupError::Deadline))
     }
 
     /// Forgets where this identity was: its server was not there.
@@ -205,7 +218,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use std::time::Duration;
     use tokio::time::advance;
 
     fn name(number: usize) -> AtSign {

@@ -1,15 +1,44 @@
 //! What TLS runs on: a TCP connection, or in simulations a pipe inside the process.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 #[cfg(feature = "sim")]
 use tokio::io::DuplexStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::handshake::prepare;
+use crate::limits::ACCEPT_BACKLOG;
+
+/// Listens here, with room for a crowd that comes at once.
+///
+/// # Errors
+/// Those of the system: most often the port is taken.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_BACKLOG)
+}
+
+/// From now on, connections of this listener have buffers of so many bytes in the system for what
+/// waits to be read and to be sent. Otherwise a peer who does not read makes the system keep
+/// megabytes for her, and us fill them.
+///
+/// # Errors
+/// Those of the system.
+pub fn bound_buffers(listener: &TcpListener, bytes: usize) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_send_buffer_size(bytes)?;
+    socket.set_recv_buffer_size(bytes)
+}
 
 /// A connection before TLS.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{LIMITS, SOON, World, connect_with, listener};
 use net::accept::serve_tls;
 use net::drain::Drain;
-use net::gate::{AcceptLimits, Gate, Refusal};
+use net::gate::{AcceptLimits, BlockLimits, Gate, Refusal};
 use net::handshake::ServerStream;
 use net::line_conn::LineConn;
 use rustls::version::TLS13;
@@ -28,7 +28,7 @@ struct Running {
 }
 
 /// Serves an echo of lines.
-async fn echo(limits: AcceptLimits) -> Running {
+async fn echo(limits: impl Into<Gate>) -> Running {
     serve(limits, |stream, drain| async move {
         let mut conn = LineConn::new(stream, 100);
         loop {
@@ -47,14 +47,14 @@ async fn echo(limits: AcceptLimits) -> Running {
 }
 
 async fn serve<F>(
-    limits: AcceptLimits,
+    limits: impl Into<Gate>,
     handler: impl Fn(ServerStream, Drain) -> F + Send + Sync + 'static,
 ) -> Running
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (world, (listener, address)) = (World::new(), listener().await);
-    let (gate, drain) = (Gate::new(limits), Drain::new());
+    let (gate, drain) = (limits.into(), Drain::new());
     let ending = drain.clone();
     let handler = move |stream, _| handler(stream, ending.clone());
     let served = serve_tls(listener, world.server_tls(), gate.clone(), drain.clone(), handler);
@@ -128,6 +128,63 @@ fn ipv6_networks_count_as_one_and_mapped_addresses_as_ipv4() {
     drop(three);
     let _four = gate.admit("192.0.2.1".parse().unwrap()).unwrap();
     assert_eq!(gate.connections(), 3);
+}
+
+#[test]
+fn one_network_cannot_take_all_the_room_by_changing_its_addresses() {
+    let blocks = BlockLimits { per_network_max: 3, ..BlockLimits::NONE };
+    let gate = Gate::with_blocks(AcceptLimits { per_address_max: 2, ..LIMITS }, blocks);
+    for (addresses, elsewhere) in [
+        (["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"], "192.0.3.1"),
+        (["2001:db8:0:1::", "2001:db8:0:2::", "2001:db8:0:3::", "2001:db8:0:4::"], "2001:db8:1::"),
+    ] {
+        let admit = |text: &str| gate.admit(text.parse().unwrap());
+        let mut permits: Vec<_> = addresses[..3].iter().map(|a| admit(a).unwrap()).collect();
+        assert_eq!(admit(addresses[3]).unwrap_err(), Refusal::NetworkFull);
+        let _elsewhere = admit(elsewhere).unwrap();
+        permits.pop();
+        let _again = admit(addresses[3]).unwrap();
+    }
+    assert_eq!(gate.refused(Refusal::NetworkFull), 2);
+    assert_eq!(gate.connections(), 0);
+}
+
+#[tokio::test]
+async fn handshakes_of_one_address_wait_for_one_another_and_hold_up_no_other_address() {
+    let blocks = BlockLimits { handshakes_per_address_max: 2, ..BlockLimits::NONE };
+    let running = echo(Gate::with_blocks(LIMITS, blocks)).await;
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        stalled.push(TcpStream::connect(running.address).await.unwrap());
+    }
+    running.until_connections(4).await;
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+    let stream = elsewhere.connect(running.address).await.unwrap();
+    let mut other = connect_with(running.world.plain_client(&[&TLS13]), stream).await.unwrap();
+    assert!(running.answers(&mut other).await);
+    assert_eq!(running.gate.refused(Refusal::HandshakeDisplaced), 0);
+    // Its own neighbours are displaced one after another until it is its turn.
+    let mut same = timeout(SOON, running.connect()).await.unwrap().unwrap();
+    assert!(running.answers(&mut same).await);
+    let displaced = running.gate.refused(Refusal::HandshakeDisplaced);
+    assert!((3..=4).contains(&displaced), "{displaced}");
+}
+
+#[tokio::test]
+async fn who_had_connected_when_the_end_began_is_still_served() {
+    let running = echo(LIMITS).await;
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        waiting.push(TcpStream::connect(running.address).await.unwrap());
+    }
+    running.drain.start();
+    for stream in waiting {
+        let handshake = connect_with(running.world.plain_client(&[&TLS13]), stream);
+        timeout(SOON, handshake).await.unwrap().unwrap();
+    }
+    assert!(running.drain.finished(SOON).await);
+    assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use net::block::Blocks;
 use protocol::AtSign;
 use tokio::time::Instant;
 
@@ -101,20 +102,12 @@ impl Rates {
         if limits.spares_loopback && address.is_loopback() {
             return Duration::ZERO;
         }
-        self.addresses.take(&block_of(address), limits.address_rate, now)
+        self.addresses.take(&Blocks::of(address).address, limits.address_rate, now)
     }
 
     /// A command of another identity's server; how long it has to wait.
     pub(crate) fn of_peer(&self, limits: &Limits, peer: &AtSign, now: Instant) -> Duration {
         self.peers.take(peer, limits.peer_rate, now)
-    }
-}
-
-/// A home gets a whole IPv6 network.
-fn block_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

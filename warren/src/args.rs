@@ -240,6 +240,20 @@ pub struct ServeArgs {
     /// Port to listen on (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub port: u16,
+    /// Directory to ask for names that are not here. Without it they are unknown
+    #[arg(long, value_name = "HOST:PORT", env = "WARREN_PARENT")]
+    pub parent: Option<Address>,
+    /// Authorities that the parent's certificate is checked with (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", env = "WARREN_PARENT_CA", value_hint = ValueHint::FilePath)]
+    #[arg(requires = "parent")]
+    pub parent_ca: Option<PathBuf>,
+    /// Tell metrics and health on this address and port, without TLS: for you and your load balancer
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_METRICS")]
+    pub metrics: Option<SocketAddr>,
+    /// Seconds to go on as before after a signal, while /readyz says that this one is about to end:
+    /// longer than the load balancer takes to notice
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "WARREN_DRAIN_DELAY")]
+    pub drain_delay: u64,
     /// Answer HTTPS as well, on this address and port, with the same certificate
     #[arg(long, value_name = "ADDR:PORT", env = "WARREN_HTTPS")]
     pub https: Option<SocketAddr>,

@@ -8,11 +8,13 @@
 mod api;
 mod args;
 mod data_dir;
+mod descriptors;
 mod directory;
 mod endpoints;
 mod failure;
 mod files;
 mod identity;
+mod monitoring;
 mod output;
 mod renewal;
 mod resolve;

@@ -32,11 +32,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Installs what the tests need and is missing, then runs them all.
+    /// Installs what the tests need and is missing, then runs them.
     Test {
         /// Leave out the tests that take longer than a few seconds (nextest's profile `quick`).
         #[arg(long)]
         quick: bool,
+        /// All there are, those too that take minutes (nextest's profile `slow`).
+        #[arg(long, conflicts_with = "quick")]
+        slow: bool,
     },
     /// Checks the format, the lints and the structure of the workspace.
     Tidy,
@@ -83,7 +86,9 @@ fn main() -> ExitCode {
 
 fn run(task: &Task, place: &Place) -> Result<(), Failure> {
     match task {
-        Task::Test { quick } => test::run(place, *quick),
+        Task::Test { quick: true, .. } => test::run(place, Some("quick")),
+        Task::Test { slow: true, .. } => test::run(place, Some("slow")),
+        Task::Test { .. } => test::run(place, None),
         Task::Tidy => tidy::run(place),
         Task::Bench { name, rest } => bench::run(place, name, rest),
         Task::Conformance { rest } => conformance::run(place, rest),

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: what the tests need, then all tests, in nextest's own words.
+//! `cargo xtask test`: what the tests need, then the tests, in nextest's own words.
 
 use crate::command::{self, Failure, program, succeeds};
 use crate::place::Place;
@@ -14,13 +14,13 @@ const PYTHON_VARIABLE: &str = "WARREN_TEST_PYTHON";
 ///
 /// # Errors
 /// [`Failure`] where a tool cannot be brought or a test fails.
-pub fn run(place: &Place, quick: bool) -> Result<(), Failure> {
+pub fn run(place: &Place, profile: Option<&str>) -> Result<(), Failure> {
     let interpreter = python::interpreter(place)?;
     ensure_nextest(place)?;
     let mut nextest =
         program(&place.root, "cargo", ["nextest", "run", "--workspace", "--exclude", "bench"]);
-    if quick {
-        nextest.args(["--profile", "quick"]);
+    if let Some(profile) = profile {
+        nextest.args(["--profile", profile]);
     }
     command::run(nextest.env(PYTHON_VARIABLE, interpreter))
 }

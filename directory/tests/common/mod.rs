@@ -10,8 +10,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource};
+use directory::limits::{ACCEPT, MISSES};
+use directory::{BoxFuture, Directory, FeedAnswer, FeedError, FeedSource, MissLimits, Parent};
 use feed::{Signed, SignedSnapshot, SigningKey};
+use net::clock::SystemClock;
 use net::drain::Drain;
 use net::tls::{CertificateAuthority, ServerTls, SubjectName, TrustRoots};
 use protocol::control::feed::{Batch, Change, Entry, Snapshot};
@@ -20,7 +22,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -171,13 +173,55 @@ impl Running {
 
     /// The same in a folder that an earlier one left.
     pub async fn start_in(folder: tempfile::TempDir) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = CertificateAuthority::load_or_create(folder.path()).unwrap();
+        Self::serve(folder, &authority, listener, None, MISSES)
+    }
+
+    /// The same with other limits for unknown names.
+    pub async fn start_guarded(misses: MissLimits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = CertificateAuthority::load_or_create(folder.path()).unwrap();
+        Self::serve(folder, &authority, listener, None, misses)
+    }
+
+    /// The same below a parent, with a certificate of the other's authority.
+    pub async fn start_below(parent: Option<Arc<Parent>>, other: &Self) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_with(listener, parent, other).await
+    }
+
+    /// The same on a port that has to be free.
+    pub async fn start_on(port: u16, other: &Self) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        Self::start_with(listener, None, other).await
+    }
+
+    /// The same on this listener.
+    pub async fn start_with(
+        listener: TcpListener,
+        parent: Option<Arc<Parent>>,
+        other: &Self,
+    ) -> Self {
+        let authority = CertificateAuthority::load_or_create(other.folder.path()).unwrap();
+        Self::serve(tempfile::tempdir().unwrap(), &authority, listener, parent, MISSES)
+    }
+
+    fn serve(
+        folder: tempfile::TempDir,
+        authority: &CertificateAuthority,
+        listener: TcpListener,
+        parent: Option<Arc<Parent>>,
+        misses: MissLimits,
+    ) -> Self {
         let host = HostName::parse("localhost").unwrap();
         let tls = ServerTls::new(&authority.issue(&[SubjectName::Dns(host)]).unwrap()).unwrap();
-        let directory = Directory::open(folder.path().join("directory.snapshot")).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (file, clock) = (folder.path().join("directory.snapshot"), Arc::new(SystemClock));
+        let directory = Directory::open_guarded(file, ACCEPT, misses, clock).unwrap();
         let (address, drain) = (listener.local_addr().unwrap(), Drain::new());
-        tokio::spawn(Arc::clone(&directory).serve(listener, tls, drain.clone()));
+        let served = Arc::clone(&directory).serve_below(parent, listener, tls, drain.clone());
+        tokio::spawn(served);
         let client = client_config(authority.pem_file().to_owned());
         Self { folder, directory, address, drain, client }
     }
@@ -185,11 +229,30 @@ impl Running {
     /// Serves what this registrar tells.
     pub async fn following(registrar: &Registrar) -> Self {
         let running = Self::start().await;
-        let source: Arc<dyn FeedSource> = Arc::new(registrar.clone());
-        let directory = Arc::clone(&running.directory);
-        tokio::spawn(directory.follow(source, the_key().public(), running.drain.clone()));
-        assert!(running.directory.ready(SOON).await);
+        running.follow(registrar).await;
         running
+    }
+
+    /// Serves it from now on.
+    pub async fn follow(&self, registrar: &Registrar) {
+        let source: Arc<dyn FeedSource> = Arc::new(registrar.clone());
+        let directory = Arc::clone(&self.directory);
+        tokio::spawn(directory.follow(source, the_key().public(), self.drain.clone()));
+        assert!(self.directory.ready(SOON).await);
+    }
+
+    /// What it counts, without a prefix.
+    pub fn metrics(&self) -> String {
+        let mut metrics = net::telemetry::Metrics::default();
+        self.directory.register(&mut metrics);
+        net::telemetry::encode_metrics(&metrics)
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        let text = self.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix("connections "));
+        line.unwrap().parse().unwrap()
     }
 
     pub fn roots(&self) -> TrustRoots {
@@ -198,13 +261,24 @@ impl Running {
 
     /// A client that has read the prompt.
     pub async fn client(&self) -> Client {
-        let mut client = self.connect().await;
+        self.client_from("127.0.0.1").await
+    }
+
+    pub async fn connect(&self) -> Client {
+        self.connect_from("127.0.0.1").await
+    }
+
+    /// A client at this loopback address, which has read the prompt.
+    pub async fn client_from(&self, source: &str) -> Client {
+        let mut client = self.connect_from(source).await;
         assert_eq!(client.record().await.as_deref(), Some(&b"@"[..]));
         client
     }
 
-    pub async fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+    async fn connect_from(&self, source: &str) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
         let mut client = Client { stream, tls };

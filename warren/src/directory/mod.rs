@@ -1,9 +1,11 @@
 //! `warren directory …`: a replica, how it stands, and the files that it starts from.
 
 pub mod dns;
+mod parent;
 mod serve;
 mod snapshot;
 mod status;
+mod watchers;
 
 use std::process::ExitCode;
 

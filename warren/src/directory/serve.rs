@@ -9,12 +9,15 @@ use directory::{Directory, HttpsFeed, RelayToken, SnapshotFileError};
 use feed::FeedKey;
 use net::drain::Drain;
 use net::https::HttpsClient;
+use net::socket::listen;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
 use protocol::Address;
 use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
 use crate::data_dir::DataDir;
+use crate::descriptors;
+use crate::directory::{parent, watchers};
 use crate::failure::{Exit, Failure};
 use crate::files::read_token;
 use crate::output;
@@ -24,10 +27,14 @@ use crate::signals::EndSignals;
 /// How long connections get to come to their end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 
+/// Beside connections: the snapshot file, the feed, the parent.
+const DESCRIPTORS_BESIDE: usize = 4_096;
+
 /// Answers until a signal ends it: from a file, or following a registrar's feed. With a file from an
 /// earlier run a follower answers at once, whether the registrar is there or not.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     crate::up::start_logs(args.log_format)?;
+    descriptors::raise_limit(DESCRIPTORS_BESIDE);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -42,14 +49,15 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
     let material = TlsMaterial::load(&args.tls_cert, &args.tls_key).map_err(usage)?;
     let tls = ServerTls::new(&material).map_err(usage)?;
-    let source = source(args)?;
+    let (source, parent) = (source(args)?, parent::of(args)?);
 
-    let listener = TcpListener::bind((args.listen, args.port)).await.map_err(|error| {
+    let listener = listen(SocketAddr::new(args.listen, args.port)).map_err(|error| {
         let what = format!("cannot listen on {}:{}: {error}", args.listen, args.port);
         Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
     })?;
     let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
     let relay = args.relay_token_file.as_deref().map(relay_token).transpose()?;
+    let watchers = watchers::listen(args).await?;
     let front = match args.https {
         Some(address) => Some(listen_https(address).await?),
         None => None,
@@ -80,10 +88,16 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
     }
     super::dns::start(&args.dns, &directory, &tls, &drain).await?;
-    drain.spawn(directory.serve(listener, tls, drain.clone()));
+    let monitored = watchers::serve(watchers, &directory, &drain)?;
+    drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}
         () = renewal::watch(args.tls_cert.clone(), args.tls_key.clone(), shown) => end.first().await,
+    }
+    monitored.end();
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(args.drain_delay)) => {}
+        () = end.first() => {}
     }
     drain.start();
     tokio::select! {

@@ -5,10 +5,8 @@
 //! directory's line protocol, clients come in through the router.
 
 mod banner;
-mod descriptors;
 mod feed;
 mod ground;
-mod monitoring;
 mod parts;
 mod swarm;
 
@@ -18,6 +16,7 @@ use net::telemetry::LogFormat;
 
 use crate::args::{LogFormatArg, UpArgs};
 use crate::data_dir::{DataDir, Lock};
+use crate::descriptors;
 use crate::failure::{Exit, Failure};
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;

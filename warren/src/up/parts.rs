@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
@@ -27,9 +27,9 @@ use crate::data_dir::DataDir;
 use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
 use crate::files::read_bounded;
+use crate::monitoring::{self, Counters, Monitored};
 use crate::up::feed::InProcessFeed;
 use crate::up::ground::Ground;
-use crate::up::monitoring::{self, Counters, Monitored};
 use crate::up::swarm::{CellBackend, OneCell};
 
 /// Doors of the registrar and of the metrics.
@@ -281,5 +281,5 @@ fn monitored(
     cell.register(metrics.sub_registry_with_prefix("cell"));
     metrics
         .register_collector(Box::new(Counters { cell: cell.clone(), router: Arc::clone(router) }));
-    Monitored { metrics: Arc::new(Mutex::new(metrics)), directory: Arc::clone(directory) }
+    Monitored::new(metrics, Arc::clone(directory))
 }

@@ -1,5 +1,6 @@
-//! Metrics and health, on a listener of their own that only this machine reaches.
+//! Metrics and health, on a listener of their own that is for the operator and her load balancer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router as Routes;
@@ -19,8 +20,21 @@ use swarm_router::Router;
 /// What the endpoints look at.
 #[derive(Clone)]
 pub struct Monitored {
-    pub metrics: Arc<Mutex<Metrics>>,
-    pub directory: Arc<Directory>,
+    metrics: Arc<Mutex<Metrics>>,
+    directory: Arc<Directory>,
+    is_ending: Arc<AtomicBool>,
+}
+
+impl Monitored {
+    pub fn new(metrics: Metrics, directory: Arc<Directory>) -> Self {
+        let metrics = Arc::new(Mutex::new(metrics));
+        Self { metrics, directory, is_ending: Arc::default() }
+    }
+
+    /// From now on it says that it is not ready, so that nobody new is sent here.
+    pub fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
 }
 
 /// `/metrics`, `/healthz` and `/readyz`.
@@ -39,11 +53,14 @@ async fn metrics(State(monitored): State<Monitored>) -> Response {
 
 /// Ready once the directory may answer: everything else is up before this listener is.
 async fn ready(State(monitored): State<Monitored>) -> Response {
-    if monitored.directory.status().ready {
-        (StatusCode::OK, "ready\n").into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the directory has no snapshot yet\n").into_response()
-    }
+    let why_not = match (monitored.is_ending.load(Ordering::Relaxed), &monitored.directory) {
+        (true, _) => "it is about to end\n",
+        (false, directory) if directory.status().ready => {
+            return (StatusCode::OK, "ready\n").into_response();
+        }
+        (false, _) => "the directory has no snapshot yet\n",
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, why_not).into_response()
 }
 
 /// The cell's and the router's own counters, read when somebody asks.

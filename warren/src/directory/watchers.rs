@@ -1,0 +1,52 @@
+//! Those who look at a replica: its operator, and the load balancer before it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::Directory;
+use net::drain::Drain;
+use net::gate::AcceptLimits;
+use net::https::serve_http;
+use net::telemetry::Metrics;
+use tokio::net::TcpListener;
+
+use crate::args::ServeArgs;
+use crate::failure::{Exit, Failure};
+use crate::monitoring::{self, Monitored};
+use crate::output;
+
+/// They may ask on several connections, without TLS.
+const WATCHERS: AcceptLimits = AcceptLimits {
+    connections_max: 64,
+    handshakes_max: 1,
+    per_address_max: 64,
+    handshake_deadline: Duration::from_secs(1),
+};
+
+/// Where they ask, if anywhere.
+pub async fn listen(args: &ServeArgs) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = args.metrics else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("cannot listen on {address}: {error}");
+        Failure::new(Exit::Unavailable, what).fix("pass --metrics with a port that is free")
+    })?;
+    Ok(Some(listener))
+}
+
+/// Answers them until the drain begins.
+pub fn serve(
+    listener: Option<TcpListener>,
+    directory: &Arc<Directory>,
+    drain: &Drain,
+) -> Result<Monitored, Failure> {
+    let mut metrics = Metrics::with_prefix("warren");
+    directory.register(metrics.sub_registry_with_prefix("directory"));
+    let monitored = Monitored::new(metrics, Arc::clone(directory));
+    if let Some(listener) = listener {
+        let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+        output::line(format_args!("metrics     http://{address}/metrics"))?;
+        let routes = monitoring::routes(monitored.clone());
+        drain.spawn(serve_http(listener, None, routes, WATCHERS, drain.clone()));
+    }
+    Ok(monitored)
+}
