@@ -12,6 +12,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode}
 use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use net::drain::Drain;
+use net::telemetry::{Metrics, encode_metrics};
 use net::udp::UdpDoor;
 use protocol::HostName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +24,7 @@ const LONG: &str = "🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍
 
 struct Front {
     running: Running,
+    front: Arc<DnsFront>,
     udp: SocketAddr,
     tcp: SocketAddr,
 }
@@ -61,7 +63,7 @@ impl Front {
         let drain: &Drain = &running.drain;
         drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
         drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
-        Self { running, udp, tcp }
+        Self { running, front, udp, tcp }
     }
 
     async fn socket(&self) -> UdpSocket {
@@ -367,6 +369,25 @@ async fn a_directory_that_knows_nothing_yet_fails_and_never_says_unknown() {
     assert!(front.running.directory.reached(1, SOON).await);
     assert_eq!(front.code("alice.dir.example.", RecordType::A).await, ResponseCode::NoError);
     assert_eq!(front.code("bob.dir.example.", RecordType::A).await, ResponseCode::NXDomain);
+}
+
+#[tokio::test]
+async fn what_is_counted_names_nobody() {
+    let front = Front::start(0).await;
+    let mut metrics = Metrics::with_prefix("dns");
+    front.front.register(&mut metrics);
+    front.ask("alice.dir.example.", RecordType::SVCB).await;
+    front.ask("nobody.dir.example.", RecordType::Unknown(4711)).await;
+    front.raw(&question("alice.dir.example.", RecordType::A).to_vec().unwrap()[..11]).await;
+    let text = encode_metrics(&metrics);
+    for line in [
+        r#"dns_answers_total{transport="udp",type="svcb",code="noerror"} 1"#,
+        r#"dns_answers_total{transport="udp",type="other",code="nxdomain"} 1"#,
+        r#"dns_dropped_total{reason="short"} 1"#,
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!text.contains("alice") && !text.contains("nobody"));
 }
 
 fn framed(message: &Message) -> Vec<u8> {

@@ -195,6 +195,15 @@ fn dig_asks_again_over_tcp_what_was_cut() {
     holds(&whole, &["Truncated, retrying in TCP mode", "ANSWER: 100"]);
 }
 
+#[test]
+fn a_zone_that_nothing_can_answer_for_is_a_mistake_with_a_fix() {
+    let files = Files::make();
+    let output = Command::new(WARREN).args(files.arguments()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("--dns ADDR:PORT"), "{errors}");
+}
+
 /// In a network of its own, where the directory is the only name server: port 53 is free there, and
 /// the system's resolver can be pointed at it.
 const STUB: &str = r#"

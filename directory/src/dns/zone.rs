@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use hickory_proto::ProtoError;
 use hickory_proto::rr::Name;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
+use protocol::address::AddressError;
 use protocol::{AtSign, HostName};
 
 use super::name::{self, Decoded};
@@ -33,9 +34,12 @@ pub enum ZoneError {
     /// No place for the longest names in front of it.
     #[error("the zone '{0}' has {1} bytes: {DNS_ZONE_BYTES_MAX} at most leave room for every name")]
     TooLong(HostName, usize),
+    /// Not the name of a host.
+    #[error("the zone has a name that is none")]
+    Host(#[source] AddressError),
     /// Not a name of DNS.
     #[error("'{0}' cannot be a name in DNS")]
-    Name(HostName, #[source] ProtoError),
+    Name(HostName, #[source] DecodeError),
 }
 
 /// What a question's name stands for.
@@ -85,7 +89,8 @@ impl Zone {
             return Err(ZoneError::TooLong(origin.clone(), bytes));
         }
         let below = |label: &str| {
-            apex.prepend_label(label.as_bytes()).map_err(|e| ZoneError::Name(origin.clone(), e))
+            let name = format!("{label}.{origin}");
+            HostName::parse(&name).map_err(ZoneError::Host).and_then(|name| dns_name(&name))
         };
         let servers = match servers {
             [] => vec![below("ns")?],
@@ -165,12 +170,16 @@ fn identity(labels: &[&[u8]]) -> Node<'static> {
     }
 }
 
-/// A host's name as DNS has it.
+/// A host's name as DNS has it. By way of its bytes, since the library's other ways look at Unicode
+/// or make a list of lists, and this happens for every answer.
 pub(super) fn dns_name(host: &HostName) -> Result<Name, ZoneError> {
-    let mut name = Name::from_labels(host.as_str().split('.').map(str::as_bytes))
-        .map_err(|e| ZoneError::Name(host.clone(), e))?;
-    name.set_fqdn(true);
-    Ok(name)
+    let mut bytes = Vec::with_capacity(host.as_str().len() + 2);
+    for label in host.as_str().split('.') {
+        bytes.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(label.as_bytes());
+    }
+    bytes.push(0);
+    Name::read(&mut BinDecoder::new(&bytes)).map_err(|e| ZoneError::Name(host.clone(), e))
 }
 
 fn small(label: &[u8]) -> Box<[u8]> {

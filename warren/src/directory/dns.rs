@@ -77,6 +77,10 @@ pub async fn start(
     drain: &Drain,
 ) -> Result<(), Failure> {
     let Some(DnsName(origin)) = &args.dns_zone else { return Ok(()) };
+    if args.dns.is_empty() && args.dns_tls.is_empty() {
+        return Err(Failure::new(Exit::Usage, format!("nothing answers for the zone {origin}"))
+            .fix("pass --dns ADDR:PORT or --dns-tls ADDR:PORT, or leave out --dns-zone"));
+    }
     let servers: Vec<_> = args.dns_ns.iter().map(|DnsName(name)| name.clone()).collect();
     let hosts: Vec<_> =
         args.dns_host.iter().map(|HostAddress(name, ip)| (name.clone(), *ip)).collect();
