@@ -19,6 +19,7 @@
 //! each change would make a segment anew.
 
 mod apply;
+mod carriers;
 mod directory;
 pub mod dns;
 mod feed;
@@ -26,6 +27,7 @@ mod follow;
 mod https_feed;
 pub mod limits;
 mod metrics;
+mod redis_feed;
 mod relay;
 mod serve;
 mod session;
@@ -35,9 +37,11 @@ mod table;
 mod web;
 
 pub use apply::Refusal;
+pub use carriers::Carriers;
 pub use directory::{Directory, Status};
 pub use feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
 pub use https_feed::HttpsFeed;
+pub use redis_feed::RedisFeed;
 pub use snapshot_file::SnapshotFileError;
 pub use survey::{Survey, SurveyError};
 pub use web::{RelayToken, RelayTokenError};

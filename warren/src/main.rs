@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod identity;
 mod output;
+mod redis;
 mod renewal;
 mod resolve;
 mod signals;

@@ -10,11 +10,7 @@ use storage::{Keyring, MasterKey, RealDisk, Store, VolumeSet, Volumes};
 use crate::args::UpArgs;
 use crate::data_dir::{DataDir, write_atomically};
 use crate::failure::{Exit, Failure};
-use crate::files::read_token;
-
-/// Where Debian, Fedora and Alpine keep the authorities that the system trusts.
-const SYSTEM_AUTHORITIES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+use crate::files::{read_token, system_authorities};
 
 /// The registrar's own store is a volume like any other, under a fixed id.
 const REGISTRAR_VOLUME: [u8; 16] = *b"warren registrar";
@@ -110,8 +106,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn trusted_authorities(args: &UpArgs) -> Result<PathBuf, Failure> {
-    let system = || SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists());
-    args.tls_ca.clone().or_else(system).map(|path| absolute(&path)).ok_or_else(|| {
+    args.tls_ca.clone().or_else(system_authorities).map(|path| absolute(&path)).ok_or_else(|| {
         Failure::new(Exit::Usage, "there are no authorities to trust on this system")
             .fix("pass --tls-ca with the PEM file of the authority that issued --tls-cert")
     })
