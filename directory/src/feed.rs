@@ -11,8 +11,8 @@ use protocol::FeedId;
 /// A future that a trait object can give.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A carrier of the registrar's feed: over HTTPS ([`HttpsFeed`](crate::HttpsFeed)) or inside the
-/// same process. It need not be trusted: nothing is believed that the registrar has not signed.
+/// A carrier of the registrar's feed: over HTTPS ([`HttpsFeed`](crate::HttpsFeed)), in Redis
+/// ([`RedisFeed`](crate::RedisFeed)) or inside the same process. It need not be trusted: nothing is believed that the registrar has not signed.
 pub trait FeedSource: Send + Sync + 'static {
     /// Everything as of now, as the bytes of a [`feed::SignedSnapshot`].
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>>;
@@ -28,6 +28,10 @@ pub trait FeedSource: Send + Sync + 'static {
         number: u64,
         wait: Duration,
     ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>>;
+
+    /// What it gave last was refused, or came too late. Where there is somebody else to ask, he is
+    /// next.
+    fn refused(&self) {}
 }
 
 /// What a feed says to "what came after?".
@@ -51,6 +55,12 @@ pub enum FeedError {
     /// What it sent is no feed.
     #[error("what came as the registrar's feed is none")]
     Malformed(#[source] Box<dyn Error + Send + Sync>),
+    /// The carrier has nothing of the feed.
+    #[error("the carrier has no feed: nobody has put it there yet, or it was wiped")]
+    Empty,
+    /// The carrier's newest word is older than what is known.
+    #[error("the carrier is behind what is known here")]
+    Behind,
     /// It took too long.
     #[error("the registrar did not answer in time")]
     Deadline,

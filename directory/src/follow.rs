@@ -1,11 +1,10 @@
 //! Follows the feed, and writes the snapshot file now and then.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use feed::{Chronicle, FeedKey, Forged, SignedSnapshot, SnapshotError};
+use net::backoff;
 use net::drain::Drain;
 use protocol::control::feed::Batch;
 use tokio::sync::watch;
@@ -31,6 +30,8 @@ enum Missed {
     Forged(#[from] Forged),
     #[error("what came as the registrar's snapshot is not to be believed")]
     Snapshot(#[from] SnapshotError),
+    #[error("there are no changes to go on with, and the snapshot has none either")]
+    NoFurther,
 }
 
 /// What a step in the feed brought.
@@ -71,9 +72,10 @@ impl Directory {
                     pause_after(&step, began.elapsed())
                 }
                 Err(missed) => {
+                    source.refused();
                     self.report(&missed, failures);
                     failures += 1;
-                    backoff(failures)
+                    backoff::pause(failures, BACKOFF_MIN, BACKOFF_MAX)
                 }
             };
             sleep(pause).await;
@@ -88,7 +90,11 @@ impl Directory {
         let asked = timeout(FEED_WAIT + FEED_DEADLINE, source.after(at.feed, at.number, FEED_WAIT));
         let signed = match asked.await.map_err(|_| FeedError::Deadline)?? {
             FeedAnswer::Batch(signed) => signed,
-            FeedAnswer::SnapshotNeeded => return self.start_anew(source, key).await,
+            FeedAnswer::SnapshotNeeded => {
+                self.start_anew(source, key).await?;
+                let is_further = *self.position().borrow() != Some(at);
+                return if is_further { Ok(Step::News) } else { Err(Missed::NoFurther) };
+            }
         };
         let batch: Batch = signed.open(key)?;
         match self.apply(&signed, &batch).await {
@@ -156,7 +162,7 @@ impl Directory {
     /// Counts every miss, and logs the first of a row: the metrics tell how long it lasts.
     fn report(&self, missed: &Missed, failures: u32) {
         match missed {
-            Missed::Feed(_) => self.counts.feed_failed(),
+            Missed::Feed(_) | Missed::NoFurther => self.counts.feed_failed(),
             Missed::Refused(refusal) => self.counts.feed_refused(refusal.label()),
             Missed::Forged(_) | Missed::Snapshot(_) => self.counts.feed_refused("forged"),
         }
@@ -220,29 +226,5 @@ fn pause_after(step: &Step, took: Duration) -> Duration {
     match step {
         Step::News => Duration::ZERO,
         Step::Nothing => EMPTY_PAUSE.saturating_sub(took),
-    }
-}
-
-/// Doubles with each failure; drawn between its half and its whole so that replicas that failed
-/// together do not come back together.
-fn backoff(failures: u32) -> Duration {
-    let whole =
-        BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
-    let draw = RandomState::new().build_hasher().finish() % 1024;
-    let half = whole / 2;
-    half + half.mul_f64(f64::from(u16::try_from(draw).unwrap_or(0)) / 1024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_their_limit_and_are_never_none() {
-        for failures in 1..100 {
-            let pause = backoff(failures);
-            assert!(pause >= BACKOFF_MIN / 2 && pause <= BACKOFF_MAX, "{pause:?}");
-        }
-        assert!(backoff(99) >= BACKOFF_MAX / 2);
     }
 }

@@ -20,6 +20,7 @@
 //! each change would make a segment anew.
 
 mod apply;
+mod carriers;
 mod directory;
 pub mod dns;
 mod feed;
@@ -29,6 +30,7 @@ pub mod limits;
 mod metrics;
 mod misses;
 mod parent;
+mod redis_feed;
 mod relay;
 mod serve;
 mod session;
@@ -38,11 +40,13 @@ mod table;
 mod web;
 
 pub use apply::Refusal;
+pub use carriers::Carriers;
 pub use directory::{Directory, Status};
 pub use feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
 pub use https_feed::HttpsFeed;
 pub use misses::{MissLimits, MissRate};
 pub use parent::{Parent, ParentError};
+pub use redis_feed::RedisFeed;
 pub use snapshot_file::SnapshotFileError;
 pub use survey::{Survey, SurveyError};
 pub use web::{RelayToken, RelayTokenError};

@@ -97,6 +97,17 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// A feed that answers "nothing new" without having waited is asked again after this.
 pub const EMPTY_PAUSE: Duration = Duration::from_millis(250);
 
+/// For an answer of Redis, beyond what it was asked to wait.
+pub const REDIS_DEADLINE: Duration = Duration::from_secs(5);
+/// How long Redis may hold a question for news back; the registrar's words there come as often.
+pub const REDIS_WAIT: Duration = Duration::from_secs(10);
+/// A carrier that failed, or whose words were refused, is left alone for this; it doubles each time…
+pub const CARRIER_LEFT_MIN: Duration = Duration::from_secs(5);
+/// …up to this. Each time is drawn between its half and its whole.
+pub const CARRIER_LEFT_MAX: Duration = Duration::from_secs(120);
+/// A carrier that had nothing newer for so long is compared with the next.
+pub const CARRIER_SILENT_MAX: Duration = Duration::from_secs(45);
+
 /// The snapshot file is written so long after the first change that it lacks.
 pub const SAVE_AFTER: Duration = Duration::from_secs(5);
 /// If it cannot be written, this passes before the next try.

@@ -24,6 +24,7 @@ mod checkpoint;
 mod chronicle;
 mod evidence;
 mod key;
+mod keys;
 mod signed;
 mod snapshot;
 
@@ -31,5 +32,6 @@ pub use checkpoint::Checkpoint;
 pub use chronicle::{Chronicle, News};
 pub use evidence::{Evidence, EvidenceError, Proven};
 pub use key::{FeedKey, FeedKeyError, SigningKey};
+pub use keys::CarrierKeys;
 pub use signed::{Forged, SIGNED_BYTES_MAX, Signed, Statement};
 pub use snapshot::{SignedSnapshot, SnapshotError, pack};

@@ -1,7 +1,7 @@
 //! The half of a warren that touches the world: sockets, TLS, clocks, logs and metrics.
 //!
 //! **For:** giving every daemon the same accept loop, handshake, line connection, outgoing
-//! connection, small HTTPS pair and orderly end, each with its limits and deadlines built in.
+//! connection, small HTTPS pair, Redis connection and orderly end, each with its limits and deadlines built in.
 //! **Owns:** every socket of the project ([`accept`], [`dial`], [`https`]), every reading of a
 //! clock ([`clock`]), the TLS provider and the private CA ([`tls`]), what a process logs and
 //! measures ([`telemetry`]).
@@ -13,6 +13,7 @@
 //! line; a mistake of the operator (a certificate file, a port) is an error that names its fix.
 
 pub mod accept;
+pub mod backoff;
 pub mod block;
 pub mod clock;
 pub mod dial;
@@ -25,6 +26,7 @@ pub mod limits;
 pub mod line_conn;
 pub mod lookup;
 pub mod reach;
+pub mod redis;
 mod rooms;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -90,3 +90,8 @@ pub const HTTP_REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(5);
 /// And no more than so many.
 pub const HTTP_IDLE_CONNECTIONS_MAX: usize = 4;
+
+/// For a connection to Redis: resolving, connecting, handshake, login.
+pub const REDIS_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// What an answer of Redis may have around what was asked for.
+pub const REDIS_ANSWER_OVERHEAD: usize = 64 * 1024;

@@ -74,3 +74,34 @@ pub const WEB_ADDRESS_INTERVAL_MS: i64 = 60_000;
 pub const WEB_TOTAL_BURST: i64 = 100;
 /// See [`WEB_TOTAL_BURST`].
 pub const WEB_TOTAL_INTERVAL_MS: i64 = 1_000;
+
+/// How long the registrar waits for news before it tells Redis that there are none; who follows
+/// there knows by it how fresh he is.
+pub const REDIS_BEAT: Duration = Duration::from_secs(10);
+
+/// Least time between two entries in Redis: what happens meanwhile becomes one.
+pub const REDIS_PACE: Duration = Duration::from_millis(50);
+
+/// About so many entries are kept in Redis: at the fastest pace those of three minutes, where a
+/// snapshot follows each minute.
+pub const REDIS_ENTRIES_KEPT: usize = 4_096;
+
+/// For an answer of Redis.
+pub const REDIS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For Redis to take a snapshot.
+pub const REDIS_SNAPSHOT_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Everything is put into Redis anew no more often than this.
+pub const REDIS_FILL_PAUSE: Duration = Duration::from_secs(2);
+
+/// Larger snapshots are not put into Redis, which takes no value of more than twice this size.
+pub const REDIS_SNAPSHOT_BYTES_MAX: usize = 256 << 20;
+
+/// Putting snapshots into Redis takes at most one part in so many of the time.
+pub const REDIS_SNAPSHOT_SHARE: u32 = 20;
+
+/// The first pause after Redis failed; it doubles…
+pub const REDIS_BACKOFF_MIN: Duration = Duration::from_millis(200);
+/// …up to this. Each pause is drawn between its half and its whole.
+pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(15);

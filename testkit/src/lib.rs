@@ -11,6 +11,7 @@ mod line_client;
 mod ports;
 mod process;
 mod random;
+mod redis;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use line_client::{LineClient, client_config, cram_digest};
 pub use ports::Ports;
 pub use process::{Endpoints, Warren, log_of, up_command};
 pub use random::Random;
+pub use redis::RedisServer;
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);

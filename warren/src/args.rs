@@ -125,9 +125,31 @@ pub struct UpArgs {
     /// Seconds that a server stays awake after its last connection
     #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "WARREN_SLEEP_AFTER")]
     pub sleep_after: u64,
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+/// A Redis that carries the registrar's feed.
+#[derive(Debug, Args)]
+pub struct RedisArgs {
+    /// Redis that carries the registrar's signed feed: redis[s]://[user[:password]@]host[:port][/database]
+    #[arg(long, value_name = "URL", env = "WARREN_REDIS", hide_env_values = true)]
+    pub redis: Option<String>,
+    /// File with its password, which so need not stand in the URL
+    #[arg(long, value_name = "FILE", requires = "redis", env = "WARREN_REDIS_PASSWORD_FILE")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub redis_password_file: Option<PathBuf>,
+    /// Authorities that its certificate is checked with (PEM) where the URL is rediss://
+    #[arg(long, value_name = "FILE", requires = "redis", env = "WARREN_REDIS_CA_FILE")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub redis_ca_file: Option<PathBuf>,
+    /// What the feed's keys there begin with; each registrar has its own
+    #[arg(long, value_name = "TEXT", env = "WARREN_REDIS_PREFIX")]
+    #[arg(default_value = feed::CarrierKeys::PREFIX)]
+    pub redis_prefix: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -198,6 +220,8 @@ pub struct VerifyArgs {
 Examples:
   warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
       --token-file admin.token --feed-key ed25519:… --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
+  warren directory serve --redis rediss://replica@redis.example.org --redis-password-file pw \\
+      --feed-key ed25519:… --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
   warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem
   warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem \\
       --dns 192.0.2.53:53 --dns-zone dir.example.org --dns-host ns.dir.example.org=192.0.2.53")]
@@ -207,14 +231,14 @@ pub struct ServeArgs {
     pub data_dir: DataDirArg,
     /// Answer from this snapshot file, and follow nobody
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "feed_key"])]
+    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "feed_key", "redis"])]
     pub snapshot: Option<PathBuf>,
-    /// The registrar to follow
+    /// The registrar to follow; with --redis, to follow when Redis is of no use
     #[arg(
         long,
         value_name = "URL",
         env = "WARREN_REGISTRAR",
-        required_unless_present = "snapshot"
+        required_unless_present_any = ["snapshot", "redis"]
     )]
     #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
     pub registrar: Option<String>,
@@ -228,6 +252,8 @@ pub struct ServeArgs {
     /// File with the admin token
     #[arg(long, value_name = "FILE", env = "WARREN_TOKEN_FILE", value_hint = ValueHint::FilePath)]
     pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// Certificate chain (PEM) that clients see
     #[arg(long, value_name = "FILE", env = "WARREN_TLS_CERT", value_hint = ValueHint::FilePath)]
     pub tls_cert: PathBuf,

@@ -6,6 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure};
 
+/// Where Debian, Fedora and Alpine keep the authorities that the system trusts.
+const SYSTEM_AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The file with the authorities that the system trusts, if there is one.
+pub fn system_authorities() -> Option<PathBuf> {
+    SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists())
+}
+
 /// Reads a text file of at most `bytes_max` bytes.
 pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
     let mut text = String::new();

@@ -16,6 +16,7 @@ mod files;
 mod identity;
 mod monitoring;
 mod output;
+mod redis;
 mod renewal;
 mod resolve;
 mod signals;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Directory, HttpsFeed, RelayToken, SnapshotFileError};
+use directory::{
+    Carriers, Directory, FeedSource, HttpsFeed, RedisFeed, RelayToken, SnapshotFileError,
+};
 use feed::FeedKey;
 use net::drain::Drain;
 use net::https::HttpsClient;
@@ -20,9 +22,9 @@ use crate::descriptors;
 use crate::directory::{parent, watchers};
 use crate::failure::{Exit, Failure};
 use crate::files::read_token;
-use crate::output;
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
+use crate::{output, redis};
 
 /// How long connections get to come to their end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
@@ -72,10 +74,10 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
             ))?;
             directory
         }
-        Source::Registrar { feed, key, registrar, file } => {
+        Source::Feed { feed, key, from, file } => {
             let directory = Directory::open(file.clone()).map_err(|e| snapshot(&file, &e))?;
             drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
-            output::line(format_args!("directory   {address}   (follows https://{registrar})"))?;
+            output::line(format_args!("directory   {address}   (follows {from})"))?;
             directory
         }
     };
@@ -125,20 +127,52 @@ enum Source<'a> {
     /// From a file, once.
     File(&'a Path),
     /// From a registrar's feed; the file is for starts without it.
-    Registrar { feed: Arc<HttpsFeed>, key: FeedKey, registrar: Address, file: PathBuf },
+    Feed { feed: Arc<dyn FeedSource>, key: FeedKey, from: String, file: PathBuf },
 }
 
 fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
-    let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
     if let Some(file) = &args.snapshot {
         return Ok(Source::File(file));
     }
-    let (Some(url), Some(ca_file), Some(token_file), Some(key)) =
-        (&args.registrar, &args.ca_file, &args.token_file, args.feed_key)
-    else {
+    let Some(key) = args.feed_key else {
         return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
-            "pass --snapshot FILE, or --registrar URL with --ca-file, --token-file and --feed-key",
+            "pass --snapshot FILE, or --feed-key with --redis URL, with --registrar URL, or both",
         ));
+    };
+    let mut carriers: Vec<Arc<dyn FeedSource>> = Vec::new();
+    let mut from = Vec::new();
+    if let Some((feed, place)) = redis_feed(args, key)? {
+        carriers.push(Arc::new(feed));
+        from.push(place);
+    }
+    if let Some((feed, registrar)) = registrar_feed(args)? {
+        carriers.push(Arc::new(feed));
+        from.push(format!("https://{registrar}"));
+    }
+    let feed = Arc::new(Carriers::new(carriers));
+    let dir = DataDir::resolve(args.data_dir.data_dir.as_deref())?;
+    dir.create()?;
+    let file =
+        absolute(dir.directory_snapshot()).map_err(|e| Failure::from_error(Exit::Failed, &e))?;
+    Ok(Source::Feed { feed, key, from: from.join(", then "), file })
+}
+
+fn redis_feed(args: &ServeArgs, key: FeedKey) -> Result<Option<(RedisFeed, String)>, Failure> {
+    let Some(place) = redis::place(&args.redis)? else { return Ok(None) };
+    let tls = match place.is_tls() {
+        true => Some(redis::tls(&args.redis, args.ca_file.as_deref())?),
+        false => None,
+    };
+    let shown = place.to_string();
+    Ok(Some((RedisFeed::new(place, tls, redis::keys(&args.redis), key), shown)))
+}
+
+fn registrar_feed(args: &ServeArgs) -> Result<Option<(HttpsFeed, Address)>, Failure> {
+    let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
+    let (Some(url), Some(ca_file), Some(token_file)) =
+        (&args.registrar, &args.ca_file, &args.token_file)
+    else {
+        return Ok(None);
     };
     let registrar = net::https::parse_url(url).map_err(|error| {
         Failure::from_error(Exit::Usage, &error).fix("pass --registrar https://HOST:PORT")
@@ -146,12 +180,7 @@ fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
     let roots = TrustRoots::from_pem_file(ca_file).map_err(usage)?;
     let token = read_token(token_file)?;
     let client = HttpsClient::new(ClientTls::new(&roots, None).map_err(usage)?);
-    let feed = Arc::new(HttpsFeed::new(&client, registrar.clone(), &token));
-    let dir = DataDir::resolve(args.data_dir.data_dir.as_deref())?;
-    dir.create()?;
-    let file =
-        absolute(dir.directory_snapshot()).map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-    Ok(Source::Registrar { feed, key, registrar, file })
+    Ok(Some((HttpsFeed::new(&client, registrar.clone(), &token), registrar)))
 }
 
 fn snapshot(file: &Path, error: &SnapshotFileError) -> Failure {

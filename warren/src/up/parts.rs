@@ -161,6 +161,9 @@ impl Parts {
         let feed = Arc::new(InProcessFeed(Arc::clone(&registrar)));
         let key = registrar.feed_key();
         drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
+        if let Some(target) = crate::redis::target(&args.redis, tls.client.clone())? {
+            drain.spawn(Arc::clone(&registrar).publish_to_redis(target, drain.clone()));
+        }
         drain.spawn(Arc::clone(&directory).serve(
             listeners.directory,
             tls.server.clone(),

@@ -50,6 +50,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hickory-proto", &["directory"], "only the directory speaks DNS"),
     ("hyper", &["net"], "HTTP connections are net's"),
     ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
+    ("redis", &["net"], "connections to Redis are net's"),
     ("rcgen", &["net", "conformance"], "certificates are net's; the checker plays a peer"),
     (
         "rsa",
