@@ -159,18 +159,6 @@ impl Directory {
         self.table.load().answer(name, out)
     }
 
-    /// Where this identity is and since which epoch, the two of one moment.
-    pub(crate) fn place(&self, name: &AtSign) -> Option<(Address, Epoch)> {
-        loop {
-            let table = self.table.load();
-            let epoch = table.epoch_of(name)?;
-            let address = table.lookup(name);
-            if table.epoch_of(name) == Some(epoch) {
-                return address.map(|address| (address, epoch));
-            }
-        }
-    }
-
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -39,12 +39,3 @@ pub fn read_token(path: &Path) -> Result<String, Failure> {
     }
     Ok(token)
 }
-
-/// Where Debian, Fedora and Alpine keep the authorities that the system trusts.
-const SYSTEM_AUTHORITIES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
-/// The bundle of authorities that this system trusts, if it has one.
-pub fn system_authorities() -> Option<PathBuf> {
-    SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists())
-}

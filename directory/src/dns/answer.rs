@@ -133,7 +133,7 @@ impl<'a> Answerer<'a> {
                 vec![RData::SVCB(SVCB::new(1, target, vec![port]))]
             }
             (Spot::Own { person: Some(person), .. }, RecordType::TXT) => {
-                let place = self.directory.place(&person.identity);
+                let place = self.directory.record(&person.identity);
                 place.iter().map(|(address, epoch)| text(address, *epoch)).collect()
             }
             (Spot::Service(Person { address, .. }), RecordType::SRV) => {
