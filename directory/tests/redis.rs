@@ -6,13 +6,14 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{Registrar, SOON, address, change, name, signed, signed_snapshot, the_feed, the_key};
 use directory::{BoxFuture, Carriers, Directory, FeedAnswer, FeedError, FeedSource, RedisFeed};
 use feed::{CarrierKeys, Signed, SignedSnapshot, SigningKey};
 use net::drain::Drain;
+use net::redis::RedisPlace;
 use protocol::control::feed::{Batch, Change};
 use protocol::{FeedId, Timestamp};
 use testkit::RedisServer;
@@ -116,45 +117,122 @@ async fn changes_arrive_through_redis_and_what_is_there_already_is_refused_by_it
     assert!(again.starts_with(b"-ERR"), "{}", String::from_utf8_lossy(&again));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_lies_is_left_for_the_registrar_and_nobody_goes_backwards() {
+/// Counts how often Redis was of no use.
+struct Counted(RedisFeed, Arc<AtomicU32>);
+
+impl Counted {
+    async fn count<T>(&self, asked: BoxFuture<'_, Result<T, FeedError>>) -> Result<T, FeedError> {
+        let said = asked.await;
+        self.1.fetch_add(u32::from(said.is_err()), Ordering::Relaxed);
+        said
+    }
+}
+
+impl FeedSource for Counted {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
+        Box::pin(self.count(self.0.snapshot()))
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
+        Box::pin(self.count(self.0.checkpoint()))
+    }
+
+    fn after(
+        &self,
+        feed: FeedId,
+        number: u64,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>> {
+        Box::pin(self.count(self.0.after(feed, number, wait)))
+    }
+
+    fn refused(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A directory that knows changes 1 and 2 from Redis; then somebody spoils Redis, and the registrar
+/// goes on.
+async fn survives(spoil: impl Fn(&Shelf)) {
     let folder = tempfile::tempdir().unwrap();
     let redis = RedisServer::start(folder.path(), &[]);
     let shelf = Shelf(&redis);
     let registrar = Registrar::new(vec![alice_at(1)]);
     shelf.set_snapshot(&registrar);
-    shelf.say_newest(1);
-    let feed = Arc::new(feed_at(&redis.url()));
-    let both = Carriers::new(vec![feed, Arc::new(registrar.clone())]);
+    shelf.publish(2);
+    registrar.publish(alice_at(2));
+    let useless = Arc::new(AtomicU32::new(0));
+    let counted = Arc::new(Counted(feed_at(&redis.url()), Arc::clone(&useless)));
+    let both = Carriers::new(vec![counted, Arc::new(registrar.clone())]);
     let directory = follow(&folder.path().join("file"), both);
-    assert!(directory.reached(1, SOON).await);
+    assert!(directory.reached(2, SOON).await);
+    assert_eq!(useless.load(Ordering::Relaxed), 0, "Redis was good until now");
     let is_over = watch(&directory);
 
-    // Somebody else's change under the next number.
-    let stranger = SigningKey::from_seed(&[9; 32]).unwrap();
-    let lie = change(2, "alice", Some("evil.example:65000"), 99);
-    shelf.add(2, &Signed::of(&batch(&[lie], 2), &stranger).unwrap());
-    registrar.publish(alice_at(2));
-    assert!(directory.reached(2, LONG).await);
-
-    // Old words, under new numbers.
-    shelf.add(3, &signed(&batch(&[alice_at(1)], 1)));
-    registrar.publish(alice_at(3));
-    assert!(directory.reached(3, LONG).await);
-
-    // Wiped, and then an old snapshot with an old word.
-    assert_eq!(redis.ask(&[b"FLUSHALL"]), b"+OK");
-    registrar.publish(alice_at(4));
-    assert!(directory.reached(4, LONG).await);
-    shelf.set_snapshot(&Registrar::new(vec![alice_at(1)]));
-    shelf.say_newest(1);
-    shelf.set(&keys().checkpoint, b"nonsense");
-    for number in 5..20 {
+    spoil(&shelf);
+    for number in 3..10 {
         registrar.publish(alice_at(number));
-        assert!(directory.reached(number, LONG).await);
+        assert!(directory.reached(number, LONG).await, "change {number}");
     }
+    assert!(useless.load(Ordering::Relaxed) > 0, "it was believed");
     assert!(!is_over.swap(true, Ordering::Relaxed), "a lookup failed, or went backwards");
-    assert_eq!(directory.lookup(&name("alice")), Some(address("localhost:19")));
+    assert_eq!(directory.lookup(&name("alice")), Some(address("localhost:9")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_change_is_refused_and_the_registrar_asked() {
+    let stranger = SigningKey::from_seed(&[9; 32]).unwrap();
+    let lie = change(3, "alice", Some("evil.example:65000"), 99);
+    survives(|shelf| {
+        shelf.add(3, &Signed::of(&batch(std::slice::from_ref(&lie), 3), &stranger).unwrap());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_words_under_new_numbers_are_refused() {
+    survives(|shelf| drop(shelf.add(3, &signed(&batch(&[alice_at(1)], 1))))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_and_an_old_snapshot_behind_it_lead_to_the_registrar() {
+    survives(|shelf| drop(shelf.add(7, &signed(&batch(&[alice_at(7)], 7))))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_signed_word_at_all_leads_to_the_registrar() {
+    survives(|shelf| {
+        let (key, field) = (keys().changes, CarrierKeys::FIELD.as_bytes());
+        drop(shelf.0.ask(&[b"XADD", key.as_bytes(), b"3-0", field, b"short"]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_redis_and_one_that_was_set_back_lead_to_the_registrar() {
+    survives(|shelf| {
+        assert_eq!(shelf.0.ask(&[b"FLUSHALL"]), b"+OK");
+        shelf.set_snapshot(&Registrar::new(vec![alice_at(1)]));
+        shelf.say_newest(1);
+        // Whoever waits at Redis wakes up, and looks.
+        shelf.add(3, &signed(&batch(&[alice_at(1)], 1)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_the_wrong_password_is_not_let_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::start(folder.path(), &["--requirepass", "right"]);
+    let with = |password: &str| {
+        let place: RedisPlace = redis.url().parse().unwrap();
+        RedisFeed::new(place.with_password(password), None, keys(), the_key().public())
+    };
+    let said = with("right").checkpoint().await;
+    assert!(matches!(said, Err(FeedError::Empty)), "{said:?}");
+    let said = with("wrong").checkpoint().await;
+    assert!(matches!(said, Err(FeedError::Unreachable(_))), "{said:?}");
+    assert!(!format!("{said:?} {:?}", with("wrong")).contains("wrong"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
