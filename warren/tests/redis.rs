@@ -10,6 +10,8 @@ use testkit::{PATIENCE, Ports, RedisServer, Warren};
 
 const WARREN: &str = env!("CARGO_BIN_EXE_warren");
 
+const STREAM: &[u8] = b"warren:feed:changes";
+
 struct Replica {
     child: Child,
     address: String,
@@ -89,6 +91,12 @@ fn a_replica_follows_through_redis_alone_whatever_befalls_it() {
     let (bob, _) = warren.register("@bob");
     replica.resolves_to("@bob", &bob);
 
+    // A stranger's entry ahead of all ours would keep ours out for ever.
+    let stranger = redis.ask(&[b"XADD", STREAM, b"99999-0", b"signed", &[7; 200]]);
+    assert!(stranger.starts_with(b"$") || stranger == b"99999-0", "{stranger:?}");
+    let (eve, _) = warren.register("@eve");
+    replica.resolves_to("@eve", &eve);
+
     assert_eq!(redis.ask(&[b"FLUSHALL"]), b"+OK");
     let (carol, _) = warren.register("@carol");
     replica.resolves_to("@carol", &carol);
@@ -109,6 +117,42 @@ fn a_replica_follows_through_redis_alone_whatever_befalls_it() {
     std::fs::create_dir(&other).unwrap();
     let late = Replica::start(&other, &key, &["--redis", &redis.url()]);
     late.resolves_to("@dave", &dave);
+}
+
+#[test]
+fn over_tls_each_side_needs_no_more_than_its_few_commands() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (ports, tls_port) = (Ports::reserve(20), Ports::reserve(1).first.to_string());
+    let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (cert, key, password) = (path("redis.pem"), path("redis.key"), path("password"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(&password, "hidden\n").unwrap();
+    let tls = ["--tls-port", &tls_port, "--tls-auth-clients", "no"];
+    let files = ["--tls-cert-file", &cert, "--tls-key-file", &key];
+    let writer = "--user writer on >hidden ~warren:feed:* +get +set +exists +del +xadd +xrevrange \
+                  +multi +exec";
+    let reader = "--user reader on >hidden ~warren:feed:* +get +xread";
+    let users = writer.split(' ').chain(reader.split(' '));
+    let options: Vec<&str> = tls.into_iter().chain(files).chain(users).collect();
+    let _redis = RedisServer::start(scratch.path(), &options);
+
+    let url = |user: &str| format!("rediss://{user}@localhost:{tls_port}");
+    let common = ["--redis-password-file", &password, "--redis-ca-file", &cert, "--redis"];
+    let data = scratch.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let writer = url("writer");
+    let more: Vec<&str> =
+        ["--identity", "@alice"].into_iter().chain(common).chain([writer.as_str()]).collect();
+    let warren = Warren::start(WARREN, &data, &ports, &more);
+    let reader = url("reader");
+    let carriers: Vec<&str> = common.into_iter().chain([reader.as_str()]).collect();
+    let replica = Replica::start(scratch.path(), &warren.endpoints.feed_key, &carriers);
+    replica.resolves_to("@alice", &format!("localhost:{}", ports.first));
+    let (bob, _) = warren.register("@bob");
+    replica.resolves_to("@bob", &bob);
+    assert!(!testkit::log_of(&data).contains("hidden"));
 }
 
 /// The feed's key, as the endpoints of a killed warren still say.
