@@ -69,14 +69,14 @@ impl FromStr for HostAddress {
     }
 }
 
-/// Begins to answer, where that is asked for.
+/// Begins to answer, where that is asked for; then it counts what it does.
 pub async fn start(
     args: &DnsArgs,
     directory: &Arc<Directory>,
     tls: &ServerTls,
     drain: &Drain,
-) -> Result<(), Failure> {
-    let Some(DnsName(origin)) = &args.dns_zone else { return Ok(()) };
+) -> Result<Option<Arc<DnsFront>>, Failure> {
+    let Some(DnsName(origin)) = &args.dns_zone else { return Ok(None) };
     if args.dns.is_empty() && args.dns_tls.is_empty() {
         return Err(Failure::new(Exit::Usage, format!("nothing answers for the zone {origin}"))
             .fix("pass --dns ADDR:PORT or --dns-tls ADDR:PORT, or leave out --dns-zone"));
@@ -101,7 +101,7 @@ pub async fn start(
         drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
         output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
     }
-    Ok(())
+    Ok(Some(front))
 }
 
 /// The same port over TCP, which nobody else can share, and then over UDP.

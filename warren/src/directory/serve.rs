@@ -89,8 +89,8 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         ))?;
         drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
     }
-    super::dns::start(&args.dns, &directory, &tls, &drain).await?;
-    let monitored = watchers::serve(watchers, &directory, &drain)?;
+    let dns = super::dns::start(&args.dns, &directory, &tls, &drain).await?;
+    let monitored = watchers::serve(watchers, &directory, dns.as_deref(), &drain)?;
     drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
     tokio::select! {
         () = end.first() => {}

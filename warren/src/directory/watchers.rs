@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::Directory;
+use directory::dns::DnsFront;
 use net::drain::Drain;
 use net::gate::AcceptLimits;
 use net::https::serve_http;
@@ -37,10 +38,14 @@ pub async fn listen(args: &ServeArgs) -> Result<Option<TcpListener>, Failure> {
 pub fn serve(
     listener: Option<TcpListener>,
     directory: &Arc<Directory>,
+    dns: Option<&DnsFront>,
     drain: &Drain,
 ) -> Result<Monitored, Failure> {
     let mut metrics = Metrics::with_prefix("warren");
     directory.register(metrics.sub_registry_with_prefix("directory"));
+    if let Some(dns) = dns {
+        dns.register(metrics.sub_registry_with_prefix("dns"));
+    }
     let monitored = Monitored::new(metrics, Arc::clone(directory));
     if let Some(listener) = listener {
         let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
