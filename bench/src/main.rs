@@ -12,6 +12,7 @@
 mod certificate;
 mod client;
 mod directory;
+mod dns;
 mod engine;
 mod neighbours;
 mod peers;
@@ -48,6 +49,8 @@ enum Bench {
     Neighbours(neighbours::Options),
     /// Lookups in a directory of a million, beside Redis: rates, processor time, memory, start
     Directory(directory::Options),
+    /// Questions of DNS over UDP, beside Knot: rates, processor time, memory, loss
+    DirectoryDns(dns::Options),
     /// Requests, notifications, idle connections and memory, beside Redis over TLS
     Server(server::Options),
     /// Ten thousand identities in one process: registering, memory, restart
@@ -74,6 +77,7 @@ fn main() {
         Bench::Wake(options) => wake::run(&setting, &options),
         Bench::Neighbours(options) => neighbours::run(&setting, &options),
         Bench::Directory(options) => directory::run(&setting, &options),
+        Bench::DirectoryDns(options) => dns::run(&setting, &options),
         Bench::Server(options) => server::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }

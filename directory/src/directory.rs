@@ -159,6 +159,18 @@ impl Directory {
         self.table.load().answer(name, out)
     }
 
+    /// Where this identity is and since which epoch, the two of one moment.
+    pub(crate) fn place(&self, name: &AtSign) -> Option<(Address, Epoch)> {
+        loop {
+            let table = self.table.load();
+            let epoch = table.epoch_of(name)?;
+            let address = table.lookup(name);
+            if table.epoch_of(name) == Some(epoch) {
+                return address.map(|address| (address, epoch));
+            }
+        }
+    }
+
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -208,6 +220,12 @@ impl Directory {
             drop(timeout(patience, is_synced.wait_for(|synced| *synced)).await);
         }
         self.position.borrow().is_some()
+    }
+
+    /// Whether a question can be answered without waiting.
+    pub(crate) fn can_answer_now(&self) -> bool {
+        let is_known = self.position.borrow().is_some();
+        is_known && (*self.is_synced.borrow() || self.opened.elapsed() >= READY_WAIT)
     }
 
     pub(crate) fn position(&self) -> watch::Receiver<Option<Position>> {

@@ -4,8 +4,8 @@
 //! and answers from what it last knew, with the registrar dead and after a cold start from its own
 //! file, for as long as it takes; [`Directory::status`] says how old its knowledge is.
 //! **Owns:** the map from names to addresses ([`table`]), its place in the feed ([`apply`],
-//! [`follow`]), its snapshot file ([`snapshot_file`]), the line conversation ([`session`]) and the
-//! HTTPS front ([`web`]).
+//! [`follow`]), its snapshot file ([`snapshot_file`]), the line conversation ([`session`]), the HTTPS
+//! front ([`web`]) and the DNS front ([`dns`]).
 //! **Never:** waits for a disk, the registrar or another machine to answer a lookup of a name that
 //! is here; asks anybody but its parent ([`Parent`]) for one that is not; says `null` for a name
 //! that it merely does not know yet; goes backwards in the feed; writes anything but its own
@@ -21,6 +21,7 @@
 
 mod apply;
 mod directory;
+pub mod dns;
 mod feed;
 mod follow;
 mod https_feed;

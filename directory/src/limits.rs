@@ -78,7 +78,7 @@ pub const FEED_WAIT: Duration = Duration::from_secs(25);
 pub const FEED_DEADLINE: Duration = Duration::from_secs(10);
 /// For a snapshot from the registrar.
 pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(120);
-/// Bytes of a snapshot over HTTPS: some two million identities.
+/// Bytes of a snapshot over HTTPS: some twenty million identities.
 pub const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How often the registrar is asked what it says about everything, while something changes…
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
@@ -124,3 +124,49 @@ pub const HTTPS_LOOKUP_NAMES_MAX: usize = 256;
 pub const HTTPS_BODY_BYTES_MAX: usize = 32 * 1024;
 /// For its body to be there.
 pub const HTTPS_BODY_DEADLINE: Duration = Duration::from_secs(5);
+/// What the door of DNS over TCP and TLS admits.
+pub const DNS_ACCEPT: AcceptLimits = AcceptLimits {
+    connections_max: 4_096,
+    handshakes_max: 256,
+    per_address_max: 256,
+    handshake_deadline: Duration::from_secs(5),
+};
+
+/// Bytes of a question of DNS, with all that stands behind it.
+pub const DNS_QUERY_BYTES_MAX: usize = 4_096;
+/// Records behind a question that are looked at for EDNS.
+pub const DNS_QUERY_RECORDS_MAX: usize = 8;
+/// Bytes of an answer over UDP: what every path carries in one piece.
+pub const DNS_PAYLOAD_MAX: u16 = 1_232;
+/// Bytes of an answer over UDP to a client that does not say what it takes (RFC 1035).
+pub const DNS_PAYLOAD_MIN: u16 = 512;
+/// Bytes of an answer over TCP and TLS.
+pub const DNS_ANSWER_BYTES_MAX: u16 = 16_384;
+
+/// Bytes of the zone's name in messages: so every name that can own keys has room in front of it.
+pub const DNS_ZONE_BYTES_MAX: usize = 40;
+
+/// Seconds for which resolvers may remember where an identity is…
+pub const DNS_TTL: u32 = 60;
+/// …that there is none…
+pub const DNS_NEGATIVE_TTL: u32 = 15;
+/// …and the zone's own records.
+pub const DNS_ZONE_TTL: u32 = 3_600;
+
+/// How long a connection of DNS may be idle.
+pub const DNS_IDLE_MAX: Duration = Duration::from_secs(20);
+/// How long from a half full door on.
+pub const DNS_IDLE_MAX_WHEN_FULL: Duration = Duration::from_secs(2);
+/// For a question over TCP or TLS, from its first byte on.
+pub const DNS_MESSAGE_DEADLINE: Duration = Duration::from_secs(5);
+/// For a client to take the answers that are sent at once.
+pub const DNS_WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Answers a second over UDP to one block of addresses, unless the operator says otherwise.
+pub const DNS_ANSWERS_PER_SECOND: u32 = 500;
+/// So many may come at once.
+pub const DNS_ANSWERS_BURST: u32 = 1_000;
+/// Beyond the rate each so many-th answer says to use TCP, and the others are not sent.
+pub const DNS_SLIP: u64 = 2;
+/// Buckets that the blocks of addresses are counted in, of 8 bytes each.
+pub const DNS_BLOCKS: usize = 65_536;

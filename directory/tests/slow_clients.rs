@@ -38,7 +38,9 @@ async fn honest_lookups_do_not_notice_hundreds_of_slow_clients() {
         slowest = slowest.max(began.elapsed());
         sleep(Duration::from_millis(5)).await;
     }
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // Whoever had to wait for one of them would wait for a deadline of the door.
+    let patience = directory::limits::ACCEPT.handshake_deadline / 2;
+    assert!(slowest < patience, "{slowest:?}");
     for client in &mut dripping {
         assert_eq!(client.ask(b"ice\n").await.unwrap(), b"localhost:25000\r\n@");
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::drain::Drain;
 pub use crate::gate::{AcceptLimits, BlockLimits, Gate, Permit, Refusal};
-use crate::handshake::ServerStream;
+use crate::handshake::{ServerStream, prepare};
 use crate::limits::{ACCEPT_ERROR_PAUSE, HANDSHAKE_TURN, LAST_ACCEPT_PAUSE, LAST_ACCEPTS};
 use crate::tls::ServerTls;
 
@@ -52,6 +52,29 @@ pub async fn serve_tls<H, F>(
     }
 }
 
+/// The same without TLS.
+pub async fn serve_plain<H, F>(
+    listener: TcpListener,
+    gate: impl Into<Gate>,
+    drain: Drain,
+    handler: H,
+) where
+    H: Fn(TcpStream, SocketAddr) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let gate = gate.into();
+    while let Some((stream, peer, permit)) = next(&listener, &gate, &drain).await {
+        if prepare(&stream).is_err() {
+            gate.count(Refusal::Socket);
+            continue;
+        }
+        let served = handler(stream, peer);
+        drain.spawn(async move {
+            let _permit = permit;
+            served.await;
+        });
+    }
+}
 type Client = (TcpStream, SocketAddr, Permit);
 
 /// The next socket that has its permit; none once the drain begins.

@@ -32,5 +32,6 @@ pub mod socket;
 pub mod telemetry;
 pub mod tls;
 mod turns;
+pub mod udp;
 
 pub use rustls_pki_types::CertificateDer;

@@ -9,6 +9,8 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::directory::dns::DnsArgs;
+
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
 #[command(name = "warren", version, propagate_version = true, max_term_width = 100)]
@@ -196,7 +198,9 @@ pub struct VerifyArgs {
 Examples:
   warren directory serve --registrar https://warren.example.org:8443 --ca-file ca.pem \\
       --token-file admin.token --feed-key ed25519:… --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0
-  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem")]
+  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem
+  warren directory serve --snapshot directory.snapshot --tls-cert chain.pem --tls-key key.pem \\
+      --dns 192.0.2.53:53 --dns-zone dir.example.org --dns-host ns.dir.example.org=192.0.2.53")]
 pub struct ServeArgs {
     /// Where its snapshot is kept, for a start without the registrar
     #[command(flatten)]
@@ -258,6 +262,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "WARREN_RELAY_TOKEN_FILE")]
     #[arg(value_hint = ValueHint::FilePath, requires = "https")]
     pub relay_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub dns: DnsArgs,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,

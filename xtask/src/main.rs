@@ -43,7 +43,8 @@ enum Task {
     },
     /// Checks the format, the lints and the structure of the workspace.
     Tidy,
-    /// Measures, side by side with real peers: store, wake, scale, neighbours, directory or server.
+    /// Measures, side by side with real peers: store, wake, scale, neighbours, directory,
+    /// directory-dns or server.
     Bench {
         /// Which benchmark.
         name: String,

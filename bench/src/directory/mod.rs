@@ -1,10 +1,10 @@
 //! Lookups in a directory of many identities, beside Redis with the same names, key and load.
 
 mod load;
-mod names;
-mod process;
+pub mod names;
+pub mod process;
 mod redis;
-mod replica;
+pub mod replica;
 
 use std::time::Duration;
 

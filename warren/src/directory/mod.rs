@@ -1,5 +1,6 @@
 //! `warren directory …`: a replica, how it stands, and the files that it starts from.
 
+pub mod dns;
 mod parent;
 mod serve;
 mod snapshot;

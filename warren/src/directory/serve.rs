@@ -87,6 +87,7 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         ))?;
         drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
     }
+    super::dns::start(&args.dns, &directory, &tls, &drain).await?;
     let monitored = watchers::serve(watchers, &directory, &drain)?;
     drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
     tokio::select! {

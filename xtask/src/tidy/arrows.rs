@@ -47,6 +47,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("blake3", &["storage", "directory"], "hashing of stored bytes"),
     ("chacha20poly1305", &["storage"], "only storage seals"),
     ("clap", &["warren", "bench", "conformance", "xtask"], "only programs have a command line"),
+    ("hickory-proto", &["directory"], "only the directory speaks DNS"),
     ("hyper", &["net"], "HTTP connections are net's"),
     ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
     ("rcgen", &["net", "conformance"], "certificates are net's; the checker plays a peer"),

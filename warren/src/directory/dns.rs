@@ -1,0 +1,117 @@
+//! `warren directory serve --dns`: the same answers as DNS.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use directory::Directory;
+use directory::dns::{DnsFront, Zone};
+use directory::limits::DNS_ANSWERS_PER_SECOND;
+use net::drain::Drain;
+use net::tls::ServerTls;
+use net::udp::UdpDoor;
+use protocol::HostName;
+use tokio::net::TcpListener;
+
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "DNS")]
+pub struct DnsArgs {
+    /// Answer DNS over UDP and TCP here (repeatable)
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_DNS", value_delimiter = ',')]
+    #[arg(requires = "dns_zone")]
+    pub dns: Vec<SocketAddr>,
+    /// Answer DNS over TLS here, with the same certificate (repeatable)
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_DNS_TLS", value_delimiter = ',')]
+    #[arg(requires = "dns_zone")]
+    pub dns_tls: Vec<SocketAddr>,
+    /// The zone to answer for, such as dir.example.org
+    #[arg(long, value_name = "NAME", env = "WARREN_DNS_ZONE")]
+    pub dns_zone: Option<DnsName>,
+    /// Name server of the zone (repeatable) [default: ns in the zone]
+    #[arg(long, value_name = "NAME", env = "WARREN_DNS_NS", value_delimiter = ',')]
+    pub dns_ns: Vec<DnsName>,
+    /// Address of a host that servers or name servers run on (repeatable)
+    #[arg(long, value_name = "NAME=IP", env = "WARREN_DNS_HOST", value_delimiter = ',')]
+    pub dns_host: Vec<HostAddress>,
+    /// Answers a second over UDP to one network of addresses; beyond it clients are sent to TCP
+    /// (0: no limit)
+    #[arg(long, value_name = "N", env = "WARREN_DNS_RATE", default_value_t = DNS_ANSWERS_PER_SECOND)]
+    pub dns_rate: u32,
+}
+
+/// A host's name, with or without the dot at its end.
+#[derive(Debug, Clone)]
+pub struct DnsName(HostName);
+
+/// An address of a host.
+#[derive(Debug, Clone)]
+pub struct HostAddress(HostName, IpAddr);
+
+impl FromStr for DnsName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.strip_suffix('.').unwrap_or(text);
+        HostName::parse(bare).map(Self).map_err(|e| e.to_string())
+    }
+}
+
+impl FromStr for HostAddress {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, address) = text.split_once('=').ok_or("write NAME=IP")?;
+        let DnsName(name) = name.parse()?;
+        let address = address.parse().map_err(|_| format!("'{address}' is not an IP address"))?;
+        Ok(Self(name, address))
+    }
+}
+
+/// Begins to answer, where that is asked for.
+pub async fn start(
+    args: &DnsArgs,
+    directory: &Arc<Directory>,
+    tls: &ServerTls,
+    drain: &Drain,
+) -> Result<(), Failure> {
+    let Some(DnsName(origin)) = &args.dns_zone else { return Ok(()) };
+    if args.dns.is_empty() && args.dns_tls.is_empty() {
+        return Err(Failure::new(Exit::Usage, format!("nothing answers for the zone {origin}"))
+            .fix("pass --dns ADDR:PORT or --dns-tls ADDR:PORT, or leave out --dns-zone"));
+    }
+    let servers: Vec<_> = args.dns_ns.iter().map(|DnsName(name)| name.clone()).collect();
+    let hosts: Vec<_> =
+        args.dns_host.iter().map(|HostAddress(name, ip)| (name.clone(), *ip)).collect();
+    let zone =
+        Zone::new(origin, &servers, &hosts).map_err(|e| Failure::from_error(Exit::Usage, &e))?;
+    let front = DnsFront::new(Arc::clone(directory), zone, args.dns_rate);
+    for wanted in &args.dns {
+        let (listener, door) = bind(*wanted).await.map_err(|e| taken("--dns", *wanted, &e))?;
+        let address = listener.local_addr().map_err(|e| taken("--dns", *wanted, &e))?;
+        drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
+        drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
+        output::line(format_args!("dns         {address}   (answers for {origin})"))?;
+    }
+    for wanted in &args.dns_tls {
+        let failed = |error| taken("--dns-tls", *wanted, &error);
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
+        output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
+    }
+    Ok(())
+}
+
+/// The same port over TCP, which nobody else can share, and then over UDP.
+async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, UdpDoor)> {
+    let listener = TcpListener::bind(address).await?;
+    let door = UdpDoor::bind(listener.local_addr()?)?;
+    Ok((listener, door))
+}
+
+fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}"))
+        .fix(format!("pass {flag} with an address of this machine and a port that is free"))
+}
