@@ -40,7 +40,7 @@ const BYTES_EACH_MAX: u64 = 64 * 1024;
 const BYTES_BESIDE_MAX: u64 = 64 << 20;
 
 /// By then all who mean to be slow have been.
-const RAMP_MAX: Duration = Duration::from_secs(90);
+const RAMP_MAX: Duration = Duration::from_secs(200);
 
 /// The time that a replica has to be itself again.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(5);
