@@ -120,6 +120,23 @@ fn a_replica_follows_through_redis_alone_whatever_befalls_it() {
 }
 
 #[test]
+fn a_redis_that_is_not_there_or_never_answers_harms_nobody() {
+    let scratch = tempfile::tempdir().unwrap();
+    let ports = Ports::reserve(20);
+    // It takes connections, and that is all.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", mute.local_addr().unwrap());
+    let more = ["--identity", "@alice", "--redis", &url];
+    let warren = Warren::start(WARREN, scratch.path(), &ports, &more);
+    warren.register("@bob");
+    drop(mute);
+    warren.register("@carol");
+    let start = Instant::now();
+    assert!(warren.terminate().success());
+    assert!(start.elapsed() < Duration::from_secs(8), "it waited for Redis at the end");
+}
+
+#[test]
 fn over_tls_each_side_needs_no_more_than_its_few_commands() {
     let scratch = tempfile::tempdir().unwrap();
     let (ports, tls_port) = (Ports::reserve(20), Ports::reserve(1).first.to_string());
