@@ -109,15 +109,17 @@ impl Connection {
                     return Err(Ended);
                 }
                 Wake::Line(Ok(line)) => {
-                    self.await_turn(server, &session, ticket, drain).await?;
                     let standing = standing(&session);
                     let bytes = u32::try_from(line.len()).unwrap_or(u32::MAX);
-                    let unseen = COMMAND_OVERHEAD + BYTE_OVERHEAD * bytes;
+                    // Before the wait, so that those who wait come one after another and not all at
+                    // once.
+                    server.charge(standing, COMMAND_OVERHEAD + BYTE_OVERHEAD * bytes);
+                    self.await_turn(server, &session, ticket, drain).await?;
                     // On the heap, so that a connection that waits does not pay for what the
                     // largest command needs.
                     let command = Box::pin(self.command(server, ticket, drain, session, line));
                     let (done, spent) = metered(command).await;
-                    server.charge(standing, spent + unseen);
+                    server.charge(standing, spent);
                     session = done?;
                 }
                 Wake::Line(Err(end)) => {
