@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use protocol::HostName;
 
 use crate::cut::is_cut;
+use crate::pack::Packer;
 use crate::place::Place;
 use crate::root::Summary;
 use crate::rows::{self, BLOCK_NAMES, Row};
@@ -130,28 +131,35 @@ impl Segment {
         low.checked_sub(1)
     }
 
-    /// Reads every row.
+    /// Checks that it is what a [`Packer`] makes of the names in it: then every name is found, and
+    /// nothing else is in its bytes.
     ///
     /// # Errors
-    /// [`Damaged`] if a row cannot be read, names are out of order or no names, or a cut is missing.
+    /// [`Damaged`] if a row cannot be read, a name is none or out of order, a cut is missing, or the
+    /// names would be packed in another way.
     pub fn verify(&self) -> Result<(), Damaged> {
+        const OTHERWISE: Damaged = Damaged("its names are packed in another way");
         let mut rows = SegmentRows::new(self);
-        let mut before: Vec<u8> = Vec::new();
-        let mut count = 0;
+        let mut packer = Packer::default();
+        let mut is_first = true;
         while let Some(row) = rows.next() {
             let row = row?;
             let text = std::str::from_utf8(row.name).map_err(|_| Damaged("a name is no text"))?;
             if protocol::AtSign::parse(text).map_or(true, |name| name.bare() != text) {
                 return Err(Damaged("a name is not normalised"));
             }
-            if count > 0 && (before.as_slice() >= row.name || is_cut(row.name)) {
-                return Err(Damaged("its names are not in order"));
+            if !is_first && is_cut(row.name) {
+                return Err(Damaged("a cut is missing"));
             }
-            before.clear();
-            before.extend_from_slice(row.name);
-            count += 1;
+            is_first = false;
+            let pushed = packer.push(row.name, row.place);
+            pushed.map_err(|_| Damaged("its names are not in order"))?;
         }
-        if count == self.names { Ok(()) } else { Err(Damaged("names are missing")) }
+        let packed = packer.finish().map_err(|_| OTHERWISE)?;
+        match &packed[..] {
+            [again] if again.bytes == self.bytes => Ok(()),
+            _ => Err(OTHERWISE),
+        }
     }
 
     /// Bytes of memory that it takes.
