@@ -16,7 +16,7 @@
 //!
 //! In a segment, names stand in blocks of [`BLOCK_NAMES`]. The first name of a block is whole; each
 //! other one is the length that it shares with the one before, and the rest. Host names are kept
-//! once a segment. The blocks' first names are searched by halves, then one block is read through.
+//! once a segment. An index of the blocks' first names says which block, and that one is read through.
 //!
 //! **How it fails:** a segment whose parts do not fit together is refused by [`Segment::from_bytes`];
 //! damage inside a block makes its names unknown, or is found by [`Segment::verify`]. Whoever stores
@@ -27,6 +27,7 @@
 
 mod atlas;
 mod cut;
+mod index;
 mod merge;
 mod pack;
 mod place;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use protocol::HostName;
 
 use crate::cut::is_cut;
+use crate::index::{Blocks, Index};
 use crate::pack::Packer;
 use crate::place::Place;
 use crate::root::Summary;
@@ -28,6 +29,7 @@ pub struct Segment {
     offsets_at: usize,
     /// Where the blocks begin.
     blocks_at: usize,
+    index: Index,
     /// What stands for it in the hash tree, once somebody has asked.
     pub(crate) summary: OnceLock<Summary>,
 }
@@ -68,7 +70,11 @@ impl Segment {
             return Err(Damaged("it is cut short or too long"));
         }
         let bytes = bytes.into_boxed_slice();
-        Ok(Self { bytes, hosts, names, blocks, offsets_at, blocks_at, summary: OnceLock::new() })
+        let (index, summary) = (Index::new(std::iter::empty()), OnceLock::new());
+        let segment = Self { bytes, hosts, names, blocks, offsets_at, blocks_at, index, summary };
+        let heads = (0..blocks).map(|block| segment.head(block).unwrap_or_default());
+        let index = Index::new(heads);
+        Ok(Self { index, ..segment })
     }
 
     /// What it is stored and sent as.
@@ -123,7 +129,11 @@ impl Segment {
 
     /// The number of the block that holds this name, if any does.
     pub(crate) fn block_of(&self, name: &[u8]) -> Option<usize> {
-        let (mut low, mut high) = (0, self.blocks);
+        let (mut low, mut high) = match self.index.find(name) {
+            Blocks::None => return None,
+            Blocks::One(block) => return Some(block),
+            Blocks::Some(range) => (range.start, range.end),
+        };
         while low < high {
             let middle = usize::midpoint(low, high);
             if self.head(middle)? <= name { low = middle + 1 } else { high = middle }
@@ -169,7 +179,8 @@ impl Segment {
         const ALLOCATION: usize = 16;
         let hosts: usize = self.hosts.iter().map(|host| host.as_str().len() + ALLOCATION).sum();
         let entries = self.hosts.len() * size_of::<HostName>();
-        size_of::<Self>() + self.bytes.len() + hosts + entries + 2 * ALLOCATION
+        let index = self.index.memory_bytes();
+        size_of::<Self>() + self.bytes.len() + index + hosts + entries + 2 * ALLOCATION
     }
 
     fn head(&self, block: usize) -> Option<&[u8]> {

@@ -1,6 +1,8 @@
 //! The TLS line server: waits and writes, while [`session`](crate::session) decides.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use protocol::AtSign;
 use protocol::directory::{DirectoryRequest, NOT_FOUND, PROMPT, put_found};
 use protocol::limits::DIRECTORY_LINE_BYTES_MAX;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::directory::Directory;
 use crate::limits::{
@@ -86,28 +88,38 @@ impl LineFront {
         if conn.write_record(PROMPT).await.is_err() {
             return ended::UNREAD;
         }
-        let now = Instant::now();
+        let mut now = Instant::now();
         let mut session = Session::new(self.directory.misses.accounts(peer.ip(), now), now);
         let (mut is_ready, mut out) = (false, Vec::new());
-        let mut last_question = LAST_QUESTION;
+        let mut has_asked = false;
+        // Made once: a timer and a place among those who wait for the end cost as much as a lookup.
+        let mut ending = pin!(self.drain.draining_for(LAST_QUESTION));
+        let mut check = pin!(sleep(IDLE_CHECK));
         loop {
-            let first = match self.next_line(conn, last_question).await {
+            let mut line = match self.next_line(conn, ending.as_mut(), check.as_mut(), now).await {
                 Ok(line) => line,
                 Err(reason) => return reason,
             };
-            last_question = Duration::ZERO;
+            if !std::mem::replace(&mut has_asked, true) {
+                ending.set(self.drain.draining_for(Duration::ZERO));
+            }
             is_ready = is_ready || self.directory.can_answer().await;
             if !is_ready {
                 return ended::NOT_READY;
             }
+            now = Instant::now();
             // Questions that came together are answered together.
-            let mut next = Some(first);
-            while let Some(line) = next {
-                if let Err(reason) = self.take(conn, &mut session, &line, &mut out).await {
+            loop {
+                if let Err(reason) = self.take(conn, &mut session, &line, &mut out, &mut now).await
+                {
                     return reason;
                 }
-                next = if out.len() < ANSWERS_BYTES_MAX { conn.ready_line() } else { None };
+                if out.len() >= ANSWERS_BYTES_MAX || !conn.ready_line(&mut line) {
+                    break;
+                }
             }
+            // A connection that waits holds no buffers.
+            drop(line);
             if flush(conn, &mut out).await.is_err() {
                 return ended::UNREAD;
             }
@@ -121,13 +133,14 @@ impl LineFront {
         session: &mut Session,
         line: &[u8],
         out: &mut Vec<u8>,
+        now: &mut Instant,
     ) -> Result<(), &'static str> {
         let request = DirectoryRequest::parse(line);
         let is_found = match &request {
             DirectoryRequest::Lookup(name) => self.find(conn, name, out).await?,
             _ => false,
         };
-        let (delay, outcome) = match session.judge(&request, is_found, Instant::now()) {
+        let (delay, outcome) = match session.judge(&request, is_found, *now) {
             Reply::Answer { delay, outcome } => (delay, outcome),
             reply @ (Reply::Exit | Reply::TooManyMisses) => {
                 flush(conn, out).await.map_err(|_| ended::UNREAD)?;
@@ -141,6 +154,7 @@ impl LineFront {
                 () = sleep(delay) => {}
                 () = self.drain.draining() => {}
             }
+            *now = Instant::now();
         }
         if outcome != Outcome::Found {
             out.extend_from_slice(NOT_FOUND);
@@ -179,23 +193,28 @@ impl LineFront {
         Ok(found.is_some())
     }
 
-    /// The next line; how long it may take depends on how full the door is meanwhile, and once the
-    /// end has begun there is `last_question`.
+    /// The next line; how long it may take depends on how full the door is meanwhile.
     async fn next_line(
         &self,
         conn: &mut LineConn<ServerStream>,
-        last_question: Duration,
+        mut ending: Pin<&mut impl Future<Output = ()>>,
+        mut check: Pin<&mut Sleep>,
+        began: Instant,
     ) -> Result<Vec<u8>, &'static str> {
-        let began = Instant::now();
         loop {
-            let line = tokio::select! {
+            tokio::select! {
                 biased;
-                line = conn.read_line(Some(IDLE_CHECK)) => line,
-                () = self.drain.draining_for(last_question) => return Err(ended::DRAIN),
-            };
-            match line {
-                Err(ReadEnd::Idle) if began.elapsed() < self.idle_max() => {}
-                line => return line.map_err(|end| reason_of(&end)),
+                line = conn.read_line(None) => return line.map_err(|end| reason_of(&end)),
+                () = &mut ending => return Err(ended::DRAIN),
+                () = &mut check => {
+                    let now = Instant::now();
+                    if now.duration_since(began) >= self.idle_max() {
+                        return Err(ended::IDLE);
+                    }
+                    // It may have been set before the last question came.
+                    let first = began + IDLE_CHECK;
+                    check.as_mut().reset(if first > now { first } else { now + IDLE_CHECK });
+                }
             }
         }
     }

@@ -71,16 +71,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> LineConn<S> {
         timeout(deadline, self.next_line()).await.unwrap_or(Err(ReadEnd::Idle))
     }
 
-    /// The next line, if it has come whole already.
-    pub fn ready_line(&mut self) -> Option<Vec<u8>> {
-        let line = self.decoder.next_line()?;
-        self.line_began = None;
-        Some(line)
+    /// The next line, if it has come whole already, into a buffer that may have been used before.
+    pub fn ready_line(&mut self, line: &mut Vec<u8>) -> bool {
+        let is_there = self.decoder.next_line_into(line);
+        if is_there {
+            self.line_began = None;
+        }
+        is_there
     }
 
     async fn next_line(&mut self) -> Result<Vec<u8>, ReadEnd> {
+        let mut line = Vec::new();
         loop {
-            if let Some(line) = self.ready_line() {
+            if self.ready_line(&mut line) {
                 return Ok(line);
             }
             if self.is_too_long {

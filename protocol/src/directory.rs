@@ -69,9 +69,19 @@ pub fn found(address: &Address) -> Vec<u8> {
 
 /// The same, appended.
 pub fn put_found(out: &mut Vec<u8>, host: &HostName, port: NonZeroU16) {
-    use std::io::Write as _;
-    // Writing to memory does not fail.
-    drop(write!(out, "{host}:{port}\r\n@"));
+    out.extend_from_slice(host.as_str().as_bytes());
+    out.push(b':');
+    let mut port = port.get();
+    let mut digits = [0; 5];
+    let mut first = digits.len();
+    while port > 0 {
+        first -= 1;
+        // A digit is below ten.
+        digits[first] = b'0' + (port % 10) as u8;
+        port /= 10;
+    }
+    out.extend_from_slice(&digits[first..]);
+    out.extend_from_slice(b"\r\n@");
 }
 
 /// Reads what a directory has sent since our request. Prompts in front of the answer and behind it

@@ -67,16 +67,24 @@ impl LineDecoder {
 
     /// The next whole line without its LF or CR-LF.
     pub fn next_line(&mut self) -> Option<Vec<u8>> {
-        let whole = self.buffer.get(self.taken..self.unfinished)?;
-        let length = whole.iter().position(|b| *b == b'\n')?;
+        let mut line = Vec::new();
+        self.next_line_into(&mut line).then_some(line)
+    }
+
+    /// The same, into a buffer that may have been used before; false, and nothing in it, where
+    /// there is none.
+    pub fn next_line_into(&mut self, line: &mut Vec<u8>) -> bool {
+        line.clear();
+        let whole = self.buffer.get(self.taken..self.unfinished).unwrap_or_default();
+        let Some(length) = whole.iter().position(|b| *b == b'\n') else { return false };
         let end = self.taken + length;
-        let is_last = end + 1 == self.buffer.len();
-        let mut line = if self.taken == 0 && is_last {
-            std::mem::take(&mut self.buffer)
+        if self.taken == 0 && end + 1 == self.buffer.len() && line.capacity() < length {
+            // It is alone, and may be long.
+            *line = std::mem::take(&mut self.buffer);
+            line.truncate(length);
         } else {
-            self.buffer.get(self.taken..end)?.to_vec()
-        };
-        line.truncate(length);
+            line.extend_from_slice(self.buffer.get(self.taken..end).unwrap_or_default());
+        }
         if line.last() == Some(&b'\r') {
             line.pop();
         }
@@ -84,7 +92,7 @@ impl LineDecoder {
         if self.taken == self.unfinished {
             self.forget_taken();
         }
-        Some(line)
+        true
     }
 
     /// Whether the unfinished line is `@exit`, which closes without waiting for its line end.

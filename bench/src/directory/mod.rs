@@ -30,6 +30,37 @@ pub struct Options {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Only these kinds of load
+    #[arg(long, value_enum, default_values_t = [Kind::Single, Kind::Pipelined, Kind::Fresh])]
+    loads: Vec<Kind>,
+}
+
+/// How clients ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// On connections that stay, one question at a time
+    Single,
+    /// On connections that stay, 16 questions at a time
+    Pipelined,
+    /// With a new connection for each lookup
+    Fresh,
+}
+
+impl Kind {
+    /// What it is called, its load, and the goals: processor time and rate, of Redis'.
+    fn plan(self) -> (&'static str, Load, (f64, f64)) {
+        match self {
+            Self::Single => {
+                ("50 connections, one question at a time", Load::kept(CONNECTIONS, 1), (0.9, 1.15))
+            }
+            Self::Pipelined => {
+                ("50 connections, 16 questions at a time", Load::kept(CONNECTIONS, 16), (0.6, 1.8))
+            }
+            Self::Fresh => {
+                ("a new connection for each lookup", Load::fresh(NEW_CONNECTIONS), (0.55, 1.7))
+            }
+        }
+    }
 }
 
 /// Somebody who answers lookups.
@@ -64,11 +95,7 @@ pub fn run(setting: &Setting, options: &Options) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let asked = names::sample(&list, 20_000);
     let duration = Duration::from_secs(options.seconds);
-    for (what, load, goals) in [
-        ("50 connections, one question at a time", Load::kept(CONNECTIONS, 1), (0.9, 1.15)),
-        ("50 connections, 16 questions at a time", Load::kept(CONNECTIONS, 16), (0.6, 1.8)),
-        ("a new connection for each lookup", Load::fresh(NEW_CONNECTIONS), (0.55, 1.7)),
-    ] {
+    for (what, load, goals) in options.loads.iter().map(|kind| kind.plan()) {
         let mut figures: Vec<Vec<Figures>> = all.iter().map(|_| Vec::new()).collect();
         for _ in 0..options.rounds {
             for (one, figures) in all.iter().zip(&mut figures) {
