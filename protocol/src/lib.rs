@@ -10,6 +10,7 @@
 pub mod address;
 pub mod control;
 pub mod directory;
+pub mod dns_name;
 pub mod enrollment;
 pub mod epoch;
 pub mod error_code;

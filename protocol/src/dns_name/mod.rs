@@ -8,11 +8,11 @@
 //! Not `xn--`: software that knows about internationalised names would drop or change characters
 //! behind the user's back, and ask for somebody else.
 
+mod bootstring;
+
 use std::str;
 
-use protocol::AtSign;
-
-use super::bootstring;
+use crate::AtSign;
 
 /// Labels that one name takes at most.
 pub const PIECES_MAX: usize = 4;
@@ -137,8 +137,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::name::OWNER_CHARS_MAX;
     use proptest::prelude::*;
-    use protocol::name::OWNER_CHARS_MAX;
 
     fn labels_of(name: &str) -> Vec<String> {
         encode(&AtSign::parse(name).unwrap()).unwrap()
