@@ -16,7 +16,8 @@
 //!
 //! In a segment, names stand in blocks of [`BLOCK_NAMES`]. The first name of a block is whole; each
 //! other one is the length that it shares with the one before, and the rest. Host names are kept
-//! once a segment. The blocks' first names are searched by halves, then one block is read through.
+//! once a segment; those that begin with their identity's own labels (`docs/dns.md`), as a router
+//! needs that tells servers apart by name, are kept as one template. The blocks' first names are searched by halves, then one block is read through.
 //!
 //! **How it fails:** a segment whose parts do not fit together is refused by [`Segment::from_bytes`];
 //! damage inside a block makes its names unknown, or is found by [`Segment::verify`]. Whoever stores
@@ -27,6 +28,7 @@
 
 mod atlas;
 mod cut;
+mod hosts;
 mod merge;
 mod pack;
 mod place;

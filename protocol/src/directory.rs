@@ -1,9 +1,10 @@
 //! The directory's conversation, one line a request (protocol notes 1.1, 1.2, 1.5).
 
+use std::fmt;
 use std::num::NonZeroU16;
 
 use crate::limits::DIRECTORY_ANSWER_BYTES_MAX;
-use crate::{Address, AtSign, HostName};
+use crate::{Address, AtSign};
 
 /// What the directory sends first.
 pub const PROMPT: &[u8] = b"@";
@@ -68,7 +69,7 @@ pub fn found(address: &Address) -> Vec<u8> {
 }
 
 /// The same, appended.
-pub fn put_found(out: &mut Vec<u8>, host: &HostName, port: NonZeroU16) {
+pub fn put_found(out: &mut Vec<u8>, host: impl fmt::Display, port: NonZeroU16) {
     use std::io::Write as _;
     // Writing to memory does not fail.
     drop(write!(out, "{host}:{port}\r\n@"));
