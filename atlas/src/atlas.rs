@@ -53,7 +53,7 @@ impl Atlas {
 
     /// Where this name is. It takes no lock and no memory.
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<Place<'_>> {
+    pub fn find<'a>(&'a self, name: &'a [u8]) -> Option<Place<'a>> {
         self.segments.get(self.segment_of(name)?)?.find(name)
     }
 

@@ -16,7 +16,9 @@
 //!
 //! In a segment, names stand in blocks of [`BLOCK_NAMES`]. The first name of a block is whole; each
 //! other one is the length that it shares with the one before, and the rest. Host names are kept
-//! once a segment. An index of the blocks' first names says which block, and that one is read through.
+//! once a segment; those that begin with their identity's own labels (`docs/dns.md`), as a router
+//! needs that tells servers apart by name, are kept as one template. An index of the blocks' first
+//! names says which block, and that one is read through.
 //!
 //! **How it fails:** a segment whose parts do not fit together is refused by [`Segment::from_bytes`];
 //! damage inside a block makes its names unknown, or is found by [`Segment::verify`]. Whoever stores
@@ -27,6 +29,7 @@
 
 mod atlas;
 mod cut;
+mod hosts;
 mod index;
 mod merge;
 mod pack;

@@ -1,10 +1,7 @@
 //! Packing sorted names into segments.
 
-use std::collections::HashMap;
-
-use protocol::HostName;
-
 use crate::cut::is_cut;
+use crate::hosts::HostForms;
 use crate::place::Place;
 use crate::rows::{self, BLOCK_NAMES, NAME_BYTES_MAX, PackedPlace};
 use crate::segment::{HEAD_BYTES, Segment};
@@ -36,8 +33,7 @@ struct Open {
     names: Vec<u8>,
     ends: Vec<u32>,
     places: Vec<PackedPlace>,
-    /// Hosts by the order in which they came.
-    hosts: HashMap<HostName, u32>,
+    hosts: HostForms,
 }
 
 impl Packer {
@@ -95,11 +91,7 @@ impl Open {
 
     fn push(&mut self, name: &[u8], place: Place<'_>) -> Result<(), PackError> {
         let end = number(self.names.len() + name.len())?;
-        let next = number(self.hosts.len())?;
-        let host = match self.hosts.get(place.host) {
-            Some(host) => *host,
-            None => *self.hosts.entry(place.host.clone()).or_insert(next),
-        };
+        let host = self.hosts.number(name, place.host).ok_or(PackError::TooLarge)?;
         self.names.extend_from_slice(name);
         self.ends.push(end);
         self.places.push(PackedPlace { host, port: place.port, epoch: place.epoch });
@@ -107,24 +99,17 @@ impl Open {
     }
 
     fn pack(self) -> Result<Segment, PackError> {
-        let mut hosts: Vec<(&HostName, u32)> = self.hosts.iter().map(|(h, n)| (h, *n)).collect();
-        hosts.sort_unstable();
-        let mut renumbered = vec![0_u32; hosts.len()];
-        for (new, (_, old)) in hosts.iter().enumerate() {
-            if let Some(place) = renumbered.get_mut(*old as usize) {
-                *place = number(new)?;
-            }
-        }
+        let (hosts, renumbered) = self.hosts.sorted();
         let (offsets, blocks) = self.blocks(&renumbered)?;
         let counts = [self.ends.len(), hosts.len(), offsets.len(), blocks.len()];
         let mut bytes = Vec::with_capacity(HEAD_BYTES + blocks.len() + 4 * offsets.len());
         for count in counts {
             bytes.extend_from_slice(&number(count)?.to_le_bytes());
         }
-        for (host, _) in hosts {
-            // A host name has at most 253 bytes.
-            bytes.push(host.as_str().len() as u8);
-            bytes.extend_from_slice(host.as_str().as_bytes());
+        for host in hosts {
+            // A host name has at most 253 bytes, and a template is shorter than what it is made of.
+            bytes.push(host.len() as u8);
+            bytes.extend_from_slice(host.as_bytes());
         }
         offsets.iter().for_each(|offset| bytes.extend_from_slice(&offset.to_le_bytes()));
         bytes.extend_from_slice(&blocks);

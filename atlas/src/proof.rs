@@ -111,7 +111,7 @@ impl Proof {
     fn root(&self) -> Option<Root> {
         let mut block = Vec::new();
         for ProofRow { identity, address, epoch } in &self.rows {
-            let place = Place { host: &address.host, port: address.port, epoch: *epoch };
+            let place = Place { host: (&address.host).into(), port: address.port, epoch: *epoch };
             put_row(&mut block, identity.bare().as_bytes(), place);
         }
         let segment = self.block.root_from(of_block(&block))?;

@@ -5,6 +5,7 @@
 //! in another way under the same root.
 
 use std::fmt;
+use std::io::Write as _;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -102,13 +103,22 @@ impl Segment {
 
 /// A name and its place as they are hashed: each part with its length before it.
 pub(crate) fn put_row(out: &mut Vec<u8>, name: &[u8], place: Place<'_>) {
-    for part in [name, place.host.as_str().as_bytes()] {
-        // Both have fewer than 256 bytes.
-        out.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
-        out.extend_from_slice(part);
-    }
+    put_part(out, |out| out.extend_from_slice(name));
+    // Writing to memory does not fail.
+    put_part(out, |out| drop(write!(out, "{}", place.host)));
     out.extend_from_slice(&place.port.get().to_be_bytes());
     out.extend_from_slice(&place.epoch.number().to_be_bytes());
+}
+
+/// Both parts have fewer than 256 bytes.
+fn put_part(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.push(0);
+    write(out);
+    let bytes = out.len() - at - 1;
+    if let Some(length) = out.get_mut(at) {
+        *length = u8::try_from(bytes).unwrap_or(u8::MAX);
+    }
 }
 
 pub(crate) fn of_block(rows: &[u8]) -> Hash {

@@ -7,8 +7,9 @@
 
 use std::num::NonZeroU16;
 
-use protocol::{Epoch, HostName};
+use protocol::Epoch;
 
+use crate::hosts::HostForm;
 use crate::place::Place;
 use crate::varint;
 
@@ -39,8 +40,9 @@ pub(crate) struct PackedPlace {
 }
 
 impl PackedPlace {
-    pub(crate) fn unpack(self, hosts: &[HostName]) -> Option<Place<'_>> {
-        let host = hosts.get(usize::try_from(self.host).ok()?)?;
+    /// The place of this name.
+    pub(crate) fn unpack<'a>(self, hosts: &'a [HostForm], name: &'a [u8]) -> Option<Place<'a>> {
+        let host = hosts.get(usize::try_from(self.host).ok()?)?.host(name)?;
         Some(Place { host, port: self.port, epoch: self.epoch })
     }
 }

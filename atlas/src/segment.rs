@@ -1,19 +1,18 @@
 //! One segment: neighbouring names, packed and never changed.
 //!
 //! Its bytes are, all numbers little-endian: the count of names, of hosts and of blocks, and the
-//! length of the blocks' bytes, 32 bits each; the hosts in order, each a length byte and a name; the
-//! offset of each block; the blocks.
+//! length of the blocks' bytes, 32 bits each; the hosts in order, each a length byte and a name or
+//! `*.` and a suffix; the offset of each block; the blocks.
 
 use std::sync::OnceLock;
 
-use protocol::HostName;
-
 use crate::cut::is_cut;
+use crate::hosts::HostForm;
 use crate::index::{Blocks, Index};
 use crate::pack::Packer;
 use crate::place::Place;
 use crate::root::Summary;
-use crate::rows::{self, BLOCK_NAMES, Row};
+use crate::rows::{self, BLOCK_NAMES, PackedPlace, Row};
 
 /// Bytes of the four counts.
 pub(crate) const HEAD_BYTES: usize = 16;
@@ -22,7 +21,7 @@ pub(crate) const HEAD_BYTES: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Segment {
     bytes: Box<[u8]>,
-    hosts: Box<[HostName]>,
+    hosts: Box<[HostForm]>,
     names: usize,
     blocks: usize,
     /// Where the blocks' offsets begin.
@@ -102,7 +101,7 @@ impl Segment {
 
     /// Where this name is.
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<Place<'_>> {
+    pub fn find<'a>(&'a self, name: &'a [u8]) -> Option<Place<'a>> {
         let mut block = self.block(self.block_of(name)?)?;
         // How much of `name` the name before begins with: rows that share less are behind it.
         let mut matched = 0;
@@ -115,7 +114,7 @@ impl Segment {
                 let wanted = name.get(matched..)?;
                 let same = rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
                 if same == wanted.len() && same == rest.len() {
-                    return rows::take_place(&mut block)?.unpack(&self.hosts);
+                    return rows::take_place(&mut block)?.unpack(&self.hosts, name);
                 }
                 if rest.get(same..) > wanted.get(same..) {
                     return None;
@@ -177,10 +176,9 @@ impl Segment {
     pub fn memory_bytes(&self) -> usize {
         /// What an allocator adds to an allocation, about.
         const ALLOCATION: usize = 16;
-        let hosts: usize = self.hosts.iter().map(|host| host.as_str().len() + ALLOCATION).sum();
-        let entries = self.hosts.len() * size_of::<HostName>();
+        let hosts: usize = self.hosts.iter().map(|host| host.memory_bytes() + ALLOCATION).sum();
         let index = self.index.memory_bytes();
-        size_of::<Self>() + self.bytes.len() + index + hosts + entries + 2 * ALLOCATION
+        size_of::<Self>() + self.bytes.len() + index + hosts + 2 * ALLOCATION
     }
 
     fn head(&self, block: usize) -> Option<&[u8]> {
@@ -237,23 +235,26 @@ impl<'a> SegmentRows<'a> {
             self.rest = self.segment.block(self.block).unwrap_or_default();
             self.block += 1;
         }
-        let Some(place) = self.step() else {
-            // Nothing behind a row that cannot be read can be.
-            self.rest = &[];
-            self.block = self.segment.blocks;
-            return Some(Err(Damaged("a row cannot be read")));
-        };
-        Some(Ok(Row { name: &self.name, place }))
+        let packed = self.step();
+        match packed.and_then(|packed| packed.unpack(&self.segment.hosts, &self.name)) {
+            Some(place) => Some(Ok(Row { name: &self.name, place })),
+            None => {
+                // Nothing behind a row that cannot be read can be.
+                self.rest = &[];
+                self.block = self.segment.blocks;
+                Some(Err(Damaged("a row cannot be read")))
+            }
+        }
     }
 
-    fn step(&mut self) -> Option<Place<'a>> {
+    fn step(&mut self) -> Option<PackedPlace> {
         let row = rows::take(&mut self.rest)?;
         if row.shared > self.name.len() || row.shared + row.rest.len() > rows::NAME_BYTES_MAX {
             return None;
         }
         self.name.truncate(row.shared);
         self.name.extend_from_slice(row.rest);
-        row.place.unpack(&self.segment.hosts)
+        Some(row.place)
     }
 }
 
@@ -263,16 +264,16 @@ fn take_number(bytes: &mut &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*front)).ok()
 }
 
-fn take_hosts(bytes: &mut &[u8], count: usize) -> Result<Box<[HostName]>, Damaged> {
+fn take_hosts(bytes: &mut &[u8], count: usize) -> Result<Box<[HostForm]>, Damaged> {
     const CUT: Damaged = Damaged("its hosts are cut short");
-    let mut hosts: Vec<HostName> = Vec::new();
+    let mut hosts: Vec<HostForm> = Vec::new();
     for _ in 0..count {
         let (length, rest) = bytes.split_first().ok_or(CUT)?;
         let (host, rest) = rest.split_at_checked(usize::from(*length)).ok_or(CUT)?;
         *bytes = rest;
         let text = std::str::from_utf8(host).map_err(|_| Damaged("a host is no text"))?;
-        let host = HostName::parse(text).map_err(|_| Damaged("a host is no host name"))?;
-        if host.as_str() != text || hosts.last().is_some_and(|last| *last >= host) {
+        let host = HostForm::parse(text).ok_or(Damaged("a host is no host name"))?;
+        if hosts.last().is_some_and(|last| *last >= host) {
             return Err(Damaged("its hosts are not in order"));
         }
         hosts.push(host);

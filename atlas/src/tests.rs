@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use protocol::dns_name::Labels;
 use protocol::{Epoch, HostName};
 
 use super::*;
@@ -15,7 +16,9 @@ type Model = BTreeMap<String, (HostName, NonZeroU16, Epoch)>;
 fn pack(model: &Model) -> Atlas {
     let mut packer = Packer::default();
     for (name, (host, port, epoch)) in model {
-        packer.push(name.as_bytes(), Place { host, port: *port, epoch: *epoch }).unwrap();
+        packer
+            .push(name.as_bytes(), Place { host: host.into(), port: *port, epoch: *epoch })
+            .unwrap();
     }
     let segments = packer.finish().unwrap();
     segments.iter().for_each(|segment| segment.verify().unwrap());
@@ -28,7 +31,7 @@ fn unpack(atlas: &Atlas) -> Model {
     while let Some(row) = cursor.next() {
         let Row { name, place } = row.unwrap();
         let name = String::from_utf8(name.to_vec()).unwrap();
-        assert!(model.insert(name, (place.host.clone(), place.port, place.epoch)).is_none());
+        assert!(model.insert(name, (place.host.to_name(), place.port, place.epoch)).is_none());
     }
     model
 }
@@ -43,17 +46,50 @@ fn names() -> impl Strategy<Value = String> {
     ]
 }
 
-fn places() -> impl Strategy<Value = (HostName, NonZeroU16, Epoch)> {
-    let host = prop_oneof![4 => "[ab]\\.example", 1 => "[a-z]{1,60}(\\.[a-z]{1,60}){0,2}"];
+/// A host, or a suffix for one that begins with the identity's labels, where that is one.
+#[derive(Debug, Clone)]
+enum At {
+    Host(String),
+    Below(String),
+}
+
+impl At {
+    fn host(&self, name: &str) -> HostName {
+        let labels = Labels::of(name);
+        match (self, labels) {
+            (Self::Below(suffix), Some(labels)) => {
+                HostName::parse(&format!("{}.{suffix}", labels.as_str()))
+                    .unwrap_or_else(|_| HostName::parse(suffix).unwrap())
+            }
+            (Self::Host(host) | Self::Below(host), _) => HostName::parse(host).unwrap(),
+        }
+    }
+}
+
+fn wheres() -> impl Strategy<Value = (At, NonZeroU16, Epoch)> {
+    let host = prop_oneof![
+        4 => "[ab]\\.example".prop_map(At::Host),
+        1 => "[a-z]{1,60}(\\.[a-z]{1,60}){0,2}".prop_map(At::Host),
+        3 => "[ab]\\.example".prop_map(At::Below),
+        1 => "[a-z]{1,60}(\\.[a-z]{1,60}){0,3}".prop_map(At::Below),
+    ];
     let epoch = prop_oneof![3 => Just(1), 1 => 1_u64.., 1 => Just(u64::MAX)];
     (host, 1_u16.., epoch).prop_map(|(host, port, epoch)| {
-        let port = NonZeroU16::new(port).unwrap();
-        (HostName::parse(&host).unwrap(), port, Epoch::from_number(epoch).unwrap())
+        (host, NonZeroU16::new(port).unwrap(), Epoch::from_number(epoch).unwrap())
     })
 }
 
+fn place_of(
+    name: &str,
+    (at, port, epoch): &(At, NonZeroU16, Epoch),
+) -> (HostName, NonZeroU16, Epoch) {
+    (at.host(name), *port, *epoch)
+}
+
 fn models(size: usize) -> impl Strategy<Value = Model> {
-    prop::collection::btree_map(names(), places(), 0..size)
+    prop::collection::btree_map(names(), wheres(), 0..size).prop_map(|wheres| {
+        wheres.iter().map(|(name, at)| (name.clone(), place_of(name, at))).collect()
+    })
 }
 
 proptest! {
@@ -63,7 +99,7 @@ proptest! {
         prop_assert_eq!(atlas.len(), model.len());
         prop_assert_eq!(&unpack(&atlas), &model);
         let found = |name: &str| {
-            atlas.find(name.as_bytes()).map(|p| (p.host.clone(), p.port, p.epoch))
+            atlas.find(name.as_bytes()).map(|p| (p.host.to_name(), p.port, p.epoch))
         };
         for name in model.keys() {
             prop_assert_eq!(found(name), model.get(name).cloned());
@@ -77,10 +113,13 @@ proptest! {
     #[test]
     fn merging_gives_the_bytes_that_packing_anew_does(
         before in models(150),
-        changes in prop::collection::btree_map(names(), prop::option::of(places()), 0..60),
+        changes in prop::collection::btree_map(names(), prop::option::of(wheres()), 0..60),
         removed in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
-        let mut changes = changes;
+        let mut changes: BTreeMap<_, _> = changes
+            .iter()
+            .map(|(name, at)| (name.clone(), at.as_ref().map(|at| place_of(name, at))))
+            .collect();
         let all: Vec<_> = before.keys().cloned().collect();
         if !all.is_empty() {
             changes.extend(removed.iter().map(|index| (index.get(&all).clone(), None)));
@@ -96,7 +135,7 @@ proptest! {
             .iter()
             .map(|(name, change)| Patch {
                 name: name.as_bytes(),
-                place: change.as_ref().map(|(host, port, epoch)| Place { host, port: *port, epoch: *epoch }),
+                place: change.as_ref().map(|(host, port, epoch)| Place { host: host.into(), port: *port, epoch: *epoch }),
             })
             .collect();
         let old = pack(&before);
@@ -105,7 +144,7 @@ proptest! {
             for name in before.keys().chain(after.keys()) {
                 let place = match changes.get(name) {
                     Some(change) => change.clone(),
-                    None => step.find(name.as_bytes()).map(|p| (p.host.clone(), p.port, p.epoch)),
+                    None => step.find(name.as_bytes()).map(|p| (p.host.to_name(), p.port, p.epoch)),
                 };
                 assert_eq!(place.as_ref(), after.get(name));
             }
@@ -150,7 +189,77 @@ fn look_at(bytes: Vec<u8>, asked: &str) {
 }
 
 fn place(host: &HostName) -> Place<'_> {
-    Place { host, port: NonZeroU16::MIN, epoch: Epoch::FIRST }
+    Place { host: host.into(), port: NonZeroU16::MIN, epoch: Epoch::FIRST }
+}
+
+/// The only segment that these names and hosts make.
+fn one_segment(rows: &[(&str, &str)]) -> Segment {
+    let mut packer = Packer::default();
+    for (name, host) in rows {
+        packer.push(name.as_bytes(), place(&HostName::parse(host).unwrap())).unwrap();
+    }
+    let mut segments = packer.finish().unwrap();
+    assert_eq!(segments.len(), 1);
+    segments.remove(0)
+}
+
+fn holds(segment: &Segment, text: &str) -> bool {
+    segment.bytes().windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+#[test]
+fn hosts_that_begin_with_their_identity_are_one_template() {
+    let coded = format!("{}.id.example", Labels::of("abé").unwrap().as_str());
+    assert!(coded.starts_with("u1-"), "{coded}");
+    let rows = [("ab", "ab.id.example"), ("aba", "ab.id.example"), ("abé", &coded)];
+    let segment = one_segment(&rows);
+    assert!(holds(&segment, "*.id.example") && holds(&segment, "ab.id.example"));
+    assert!(!holds(&segment, "u1-"));
+    for (name, host) in rows {
+        assert_eq!(&segment.find(name.as_bytes()).unwrap().host, host);
+    }
+    segment.verify().unwrap();
+}
+
+/// The same bytes with another text of the same length in them.
+fn with(segment: &Segment, old: &str, new: &str) -> Result<Segment, Damaged> {
+    assert_eq!(old.len(), new.len());
+    let mut bytes = segment.bytes().to_vec();
+    let at = bytes.windows(old.len()).position(|part| part == old.as_bytes()).unwrap();
+    bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
+    Segment::from_bytes(bytes)
+}
+
+#[test]
+fn a_host_that_could_be_a_template_and_is_none_is_not_sound() {
+    let segment = one_segment(&[("ab", "xy.id.example")]);
+    let other = with(&segment, "xy.id.example", "ab.id.example").unwrap();
+    assert_eq!(&other.find(b"ab").unwrap().host, "ab.id.example");
+    assert!(other.verify().is_err());
+    // Nor is a template that nobody uses, or a mark without a suffix.
+    for bad in ["*.xyid.exampl", "*y.id.example", "*..id.example", "**.id.example"] {
+        let bad = with(&segment, "xy.id.example", bad);
+        assert!(
+            bad.is_err() || bad.is_ok_and(|bad| bad.find(b"ab").unwrap().host == *"ab.xyid.exampl")
+        );
+    }
+}
+
+#[test]
+fn a_template_that_makes_no_host_name_makes_its_names_unknown() {
+    let long = "a".repeat(63);
+    let suffix = format!("{0}.{0}.{1}", "s".repeat(60), "s".repeat(67 - 4));
+    let whole = one_segment(&[(&long, &suffix)]);
+    let template = format!("*.{}", &suffix[..suffix.len() - 2]);
+    let fits = with(&whole, &suffix, &template).unwrap();
+    assert_eq!(fits.find(long.as_bytes()).unwrap().host.to_name().as_str().len(), 63 + 1 + 183);
+    fits.verify().unwrap();
+    let suffix = format!("{suffix}.example");
+    let whole = one_segment(&[(&long, &suffix)]);
+    let template = format!("*.{}", &suffix[..suffix.len() - 2]);
+    let too_long = with(&whole, &suffix, &template).unwrap();
+    assert_eq!(too_long.find(long.as_bytes()), None);
+    assert!(too_long.verify().is_err());
 }
 
 #[test]
@@ -237,7 +346,7 @@ proptest! {
             .map(|name| Patch {
                 name: name.as_bytes(),
                 place: after.get(name).map(|(host, port, epoch)| Place {
-                    host,
+                    host: host.into(),
                     port: *port,
                     epoch: *epoch,
                 }),

@@ -12,9 +12,9 @@ use net::handshake::ServerStream;
 use net::line_conn::{LineConn, ReadEnd};
 use net::socket::bound_buffers;
 use net::tls::ServerTls;
-use protocol::AtSign;
 use protocol::directory::{DirectoryRequest, NOT_FOUND, PROMPT, put_found};
 use protocol::limits::DIRECTORY_LINE_BYTES_MAX;
+use protocol::{AtSign, Host};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -188,7 +188,7 @@ impl LineFront {
         }
         let found = said.map_err(|_| ended::PARENT)?;
         if let Some(address) = &found {
-            put_found(out, &address.host, address.port);
+            put_found(out, Host::from(&address.host), address.port);
         }
         Ok(found.is_some())
     }

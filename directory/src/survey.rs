@@ -129,7 +129,7 @@ impl Survey {
         for row in &rows {
             // Numbers were given out as hosts were added.
             let Some(host) = hosts.get(row.host as usize) else { continue };
-            let place = Place { host, port: row.port, epoch: Epoch::FIRST };
+            let place = Place { host: host.into(), port: row.port, epoch: Epoch::FIRST };
             packer.push(row.name(&names), place)?;
         }
         let segments = packer.finish()?.into_iter().map(Arc::new).collect();

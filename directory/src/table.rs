@@ -170,7 +170,7 @@ impl Table {
 
 impl Held {
     fn place(&self) -> Place<'_> {
-        Place { host: &self.host, port: self.port, epoch: self.epoch }
+        Place { host: (&*self.host).into(), port: self.port, epoch: self.epoch }
     }
 }
 

@@ -180,7 +180,7 @@ pub(crate) fn merged(atlas: &Atlas, changes: &[Change]) -> Result<Atlas, MergeEr
         .map(|(name, change)| Patch {
             name: name.bare().as_bytes(),
             place: change.address.as_ref().map(|address| Place {
-                host: &address.host,
+                host: (&address.host).into(),
                 port: address.port,
                 epoch: change.epoch,
             }),

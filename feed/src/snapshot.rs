@@ -160,7 +160,7 @@ pub fn pack(entries: &[Entry]) -> Result<Atlas, PackError> {
     let mut packer = Packer::default();
     for entry in sorted {
         let Address { host, port } = &entry.address;
-        let place = Place { host, port: *port, epoch: entry.epoch };
+        let place = Place { host: host.into(), port: *port, epoch: entry.epoch };
         packer.push(entry.identity.bare().as_bytes(), place)?;
     }
     let segments = packer.finish()?.into_iter().map(Arc::new).collect();

@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Longest host name, in bytes (RFC 1035, section 2.3.4).
+pub const HOST_BYTES_MAX: usize = 253;
+
 /// A DNS name or IPv4 address. IPv6 literals cannot be served: every client splits the directory's
 /// answer at its one colon (protocol notes 1.1).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,7 +32,9 @@ pub enum AddressError {
     #[error("an address has the form host:port with exactly one colon")]
     Form,
     /// Not a DNS name or IPv4 address.
-    #[error("'{0}' is not a host name: letters, digits, '-' and '.', at most 253 characters")]
+    #[error(
+        "'{0}' is not a host name: letters, digits, '-' and '.', at most {HOST_BYTES_MAX} characters"
+    )]
     Host(String),
     /// Not a port.
     #[error("'{0}' is not a port: a number from 1 to 65535")]
@@ -48,10 +53,16 @@ impl HostName {
                 && !l.starts_with('-')
                 && !l.ends_with('-')
         };
-        if text.len() > 253 || !text.split('.').all(is_label) {
+        if text.len() > HOST_BYTES_MAX || !text.split('.').all(is_label) {
             return Err(AddressError::Host(text.chars().take(80).collect()));
         }
         Ok(Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// Text that was put together of what [`parse`](Self::parse) takes.
+    pub(crate) fn of(text: String) -> Self {
+        debug_assert!(Self::parse(&text).is_ok_and(|host| *host.0 == text), "{text}");
+        Self(text.into())
     }
 
     /// The name as text.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use crate::limits::DIRECTORY_ANSWER_BYTES_MAX;
-use crate::{Address, AtSign, HostName};
+use crate::{Address, AtSign, Host};
 
 /// What the directory sends first.
 pub const PROMPT: &[u8] = b"@";
@@ -63,13 +63,13 @@ impl DirectoryRequest {
 #[must_use]
 pub fn found(address: &Address) -> Vec<u8> {
     let mut answer = Vec::with_capacity(address.host.as_str().len() + 16);
-    put_found(&mut answer, &address.host, address.port);
+    put_found(&mut answer, Host::from(&address.host), address.port);
     answer
 }
 
 /// The same, appended.
-pub fn put_found(out: &mut Vec<u8>, host: &HostName, port: NonZeroU16) {
-    out.extend_from_slice(host.as_str().as_bytes());
+pub fn put_found(out: &mut Vec<u8>, host: Host<'_>, port: NonZeroU16) {
+    host.put(out);
     out.push(b':');
     let mut port = port.get();
     let mut digits = [0; 5];

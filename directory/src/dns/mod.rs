@@ -6,14 +6,14 @@
 //! zones that are kept in memory a second time.
 
 mod answer;
-mod bootstring;
 mod connection;
 mod counts;
-pub mod name;
 mod query;
 mod rate;
 mod reply;
 mod zone;
+
+pub use protocol::dns_name as name;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Bootstring (RFC 3492, sections 3 and 6) with the numbers of Punycode but for two: only small
 //! letters and digits are basic, and the others begin at the blank, below all that a name may hold.
 
+use super::text::Text;
+
 const BASE: u32 = 36;
 const T_MIN: u32 = 1;
 const T_MAX: u32 = 26;
@@ -14,13 +16,11 @@ pub(super) fn is_basic(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit()
 }
 
-/// The digits that put all other characters in their places, and the basic characters; none for a
-/// text whose numbers run over.
-pub(super) fn encode(text: &str) -> Option<(String, String)> {
-    let basic: String = text.chars().filter(|c| is_basic(*c)).collect();
-    let mut digits = String::new();
+/// Writes the digits that put all characters that are not basic in their places; none for a text
+/// whose numbers run over, or whose digits have no room.
+pub(super) fn encode<const N: usize>(text: &str, digits: &mut Text<N>) -> Option<()> {
     let (mut n, mut delta, mut bias) = (INITIAL_N, 0_u32, INITIAL_BIAS);
-    let basic_len = u32::try_from(basic.len()).ok()?;
+    let basic_len = u32::try_from(text.chars().filter(|c| is_basic(*c)).count()).ok()?;
     let mut handled = basic_len;
     let others = || text.chars().filter(|c| !is_basic(*c)).map(u32::from);
     while let Some(next) = others().filter(|code| *code >= n).min() {
@@ -31,7 +31,7 @@ pub(super) fn encode(text: &str) -> Option<(String, String)> {
             if is_basic(c) || code < n {
                 delta = delta.checked_add(1)?;
             } else if code == n {
-                write(&mut digits, delta, bias);
+                write(digits, delta, bias)?;
                 bias = adapt(delta, handled + 1, handled == basic_len);
                 delta = 0;
                 handled += 1;
@@ -40,7 +40,7 @@ pub(super) fn encode(text: &str) -> Option<(String, String)> {
         delta = delta.checked_add(1)?;
         n += 1;
     }
-    Some((digits, basic))
+    Some(())
 }
 
 /// Puts the characters that the digits tell of between the basic ones; none if they tell of
@@ -68,18 +68,17 @@ pub(super) fn decode(digits: &str, basic: &str) -> Option<String> {
 }
 
 /// Appends a number, its lowest digit first; the last digit is the first below its threshold.
-fn write(digits: &mut String, mut number: u32, bias: u32) {
+fn write<const N: usize>(digits: &mut Text<N>, mut number: u32, bias: u32) -> Option<()> {
     let mut k = BASE;
     loop {
         let t = threshold(k, bias);
         if number < t {
-            break;
+            return digits.push_char(digit(number));
         }
-        digits.push(digit(t + (number - t) % (BASE - t)));
+        digits.push_char(digit(t + (number - t) % (BASE - t)))?;
         number = (number - t) / (BASE - t);
         k += BASE;
     }
-    digits.push(digit(number));
 }
 
 /// The next number; `Some(None)` at the end of the digits.

@@ -8,11 +8,15 @@
 //! Not `xn--`: software that knows about internationalised names would drop or change characters
 //! behind the user's back, and ask for somebody else.
 
+mod bootstring;
+mod labels;
+mod text;
+
 use std::str;
 
-use protocol::AtSign;
+use crate::AtSign;
 
-use super::bootstring;
+pub use self::labels::Labels;
 
 /// Labels that one name takes at most.
 pub const PIECES_MAX: usize = 4;
@@ -38,24 +42,8 @@ pub enum Decoded {
 /// name so long that no DNS name could hold it.
 #[must_use]
 pub fn encode(name: &AtSign) -> Option<Vec<String>> {
-    let bare = name.bare();
-    if is_plain(bare) {
-        return Some(vec![bare.to_owned()]);
-    }
-    let (digits, basic) = bootstring::encode(bare)?;
-    let mut text = if digits.is_empty() { NO_DIGITS.to_owned() } else { digits };
-    if !basic.is_empty() {
-        text.push('-');
-        text.push_str(&basic);
-    }
-    let mut pieces = cut(&text);
-    let count = pieces.len();
-    if count > PIECES_MAX {
-        return None;
-    }
-    let last = pieces.pop()?;
-    pieces.push(format!("u{count}-{last}"));
-    Some(pieces)
+    let labels = Labels::of(name.bare())?;
+    Some(labels.as_str().split('.').map(str::to_owned).collect())
 }
 
 /// Reads the name that the labels in front of a zone end with. They must be in small letters.
@@ -111,25 +99,9 @@ fn read(text: &str) -> Option<AtSign> {
 }
 
 fn is_written(name: &AtSign, labels: &[&[u8]]) -> bool {
-    encode(name)
-        .is_some_and(|written| written.iter().map(String::as_bytes).eq(labels.iter().copied()))
-}
-
-/// Pieces that neither begin nor end with the one hyphen of the text.
-fn cut(text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while rest.len() > PIECE_BYTES_MAX {
-        let at = match rest.find('-') {
-            Some(at) if at == PIECE_BYTES_MAX || at + 1 == PIECE_BYTES_MAX => PIECE_BYTES_MAX - 2,
-            _ => PIECE_BYTES_MAX,
-        };
-        let (piece, behind) = rest.split_at(at);
-        pieces.push(piece.to_owned());
-        rest = behind;
-    }
-    pieces.push(rest.to_owned());
-    pieces
+    Labels::of(name.bare()).is_some_and(|written| {
+        written.as_str().split('.').map(str::as_bytes).eq(labels.iter().copied())
+    })
 }
 
 #[cfg(test)]
@@ -137,8 +109,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::name::OWNER_CHARS_MAX;
     use proptest::prelude::*;
-    use protocol::name::OWNER_CHARS_MAX;
 
     fn labels_of(name: &str) -> Vec<String> {
         encode(&AtSign::parse(name).unwrap()).unwrap()

@@ -1,0 +1,97 @@
+//! The hosts of a segment.
+//!
+//! Each is kept once, and so is each suffix below which identities have hosts of their own: `*.` and
+//! the suffix, which no host is called. A host that begins with its identity's own labels is always
+//! kept so; that there is one way to write each address is what makes equal contents equal bytes.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use protocol::dns_name::Labels;
+use protocol::{Host, HostName};
+
+/// What a suffix begins with.
+const TEMPLATE: &str = "*.";
+
+/// One host, or one for each identity.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HostForm {
+    /// The identity's labels, and this behind them.
+    Below(HostName),
+    /// This one.
+    Whole(HostName),
+}
+
+impl HostForm {
+    /// Reads what [`HostForms`] has written.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (suffix, form): (_, fn(HostName) -> Self) = match text.strip_prefix(TEMPLATE) {
+            Some(suffix) => (suffix, Self::Below),
+            None => (text, Self::Whole),
+        };
+        HostName::parse(suffix).ok().filter(|host| host.as_str() == suffix).map(form)
+    }
+
+    /// The host for this identity; none if it cannot have one of this form.
+    pub(crate) fn host<'a>(&'a self, name: &'a [u8]) -> Option<Host<'a>> {
+        match self {
+            Self::Whole(host) => Some(host.into()),
+            Self::Below(suffix) => Host::below(std::str::from_utf8(name).ok()?, suffix),
+        }
+    }
+
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Below(host) | Self::Whole(host) => host.as_str().len(),
+        }
+    }
+
+    /// Bytes of memory that it takes, beside an allocator's own.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.text_bytes()
+    }
+}
+
+/// Hosts that are being collected, as they are written, by the order in which they came.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HostForms {
+    numbers: HashMap<Box<str>, u32>,
+    /// The one that is looked for.
+    form: String,
+}
+
+impl HostForms {
+    /// The number of the form that this identity's host has; none if there are too many.
+    pub(crate) fn number(&mut self, name: &[u8], host: Host<'_>) -> Option<u32> {
+        self.form.clear();
+        // Writing to memory does not fail.
+        let _ = write!(self.form, "{host}");
+        let labels = std::str::from_utf8(name).ok().and_then(Labels::of);
+        if let Some(labels) = labels
+            && let Some(behind) = self.form.strip_prefix(labels.as_str())
+            && behind.starts_with('.')
+        {
+            self.form.replace_range(..labels.as_str().len(), "*");
+        }
+        if let Some(number) = self.numbers.get(&*self.form) {
+            return Some(*number);
+        }
+        let number = u32::try_from(self.numbers.len()).ok()?;
+        self.numbers.insert(self.form.as_str().into(), number);
+        Some(number)
+    }
+
+    /// All of them in order, and the place there of each number.
+    pub(crate) fn sorted(&self) -> (Vec<&str>, Vec<u32>) {
+        let mut forms: Vec<(&str, u32)> =
+            self.numbers.iter().map(|(form, number)| (&**form, *number)).collect();
+        forms.sort_unstable();
+        let mut places = vec![0; forms.len()];
+        for (at, (_, number)) in (0_u32..).zip(&forms) {
+            if let Some(place) = places.get_mut(*number as usize) {
+                *place = at;
+            }
+        }
+        (forms.into_iter().map(|(form, _)| form).collect(), places)
+    }
+}

@@ -1,0 +1,143 @@
+//! The name of a host, whole or in the two parts that a template gives it.
+
+use std::fmt;
+
+use crate::address::{HOST_BYTES_MAX, HostName};
+use crate::dns_name::Labels;
+
+/// A host's name that borrows: one that is written somewhere, or the labels of an identity's name
+/// with a suffix behind them, as routers that tell servers apart by name have it. Whatever it is made
+/// of, it compares and prints as the one name that it is.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// Whose labels stand in front; empty where there are none.
+    identity: &'a str,
+    rest: &'a str,
+}
+
+impl<'a> Host<'a> {
+    /// The host of an identity, named without its `@`, below a suffix; none where that is too long
+    /// for a host's name.
+    #[must_use]
+    pub fn below(identity: &'a str, suffix: &'a HostName) -> Option<Self> {
+        let bytes = Labels::of(identity)?.as_str().len() + 1 + suffix.as_str().len();
+        (bytes <= HOST_BYTES_MAX).then_some(Self { identity, rest: suffix.as_str() })
+    }
+
+    /// A copy on its own.
+    #[must_use]
+    pub fn to_name(&self) -> HostName {
+        HostName::of(self.to_string())
+    }
+
+    /// Appends its bytes.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        if let Some(labels) = self.labels() {
+            out.extend_from_slice(labels.as_str().as_bytes());
+            out.push(b'.');
+        }
+        out.extend_from_slice(self.rest.as_bytes());
+    }
+
+    fn labels(&self) -> Option<Labels<'a>> {
+        if self.identity.is_empty() { None } else { Labels::of(self.identity) }
+    }
+}
+
+impl<'a> From<&'a HostName> for Host<'a> {
+    fn from(name: &'a HostName) -> Self {
+        Self { identity: "", rest: name.as_str() }
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(labels) = self.labels() {
+            f.write_str(labels.as_str())?;
+            f.write_str(".")?;
+        }
+        f.write_str(self.rest)
+    }
+}
+
+impl fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq<str> for Host<'_> {
+    fn eq(&self, other: &str) -> bool {
+        match self.labels() {
+            None => self.rest == other,
+            Some(labels) => {
+                let behind = other.strip_prefix(labels.as_str());
+                behind.and_then(|behind| behind.strip_prefix('.')) == Some(self.rest)
+            }
+        }
+    }
+}
+
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.identity == other.identity, other.labels()) {
+            (true, _) => self.rest == other.rest,
+            (false, None) => self == other.rest,
+            (false, Some(_)) => self == other.to_name().as_str(),
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn name(text: &str) -> HostName {
+        HostName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_host_is_its_name_whatever_it_is_made_of() {
+        let suffix = name("id.example");
+        for (identity, written) in
+            [("alice", "alice.id.example"), ("alice🛠", "u1-yn44d-alice.id.example")]
+        {
+            let host = Host::below(identity, &suffix).unwrap();
+            let whole = name(written);
+            assert_eq!(host.to_string(), written);
+            assert_eq!((host.to_name(), &host), (whole.clone(), &Host::from(&whole)));
+            assert_eq!(Host::from(&whole), host);
+            assert_eq!(&host, written);
+            assert_ne!(host, Host::from(&suffix));
+            assert_ne!(host, Host::below("bob", &suffix).unwrap());
+            assert_ne!(&host, "alice.id.example.org");
+        }
+    }
+
+    #[test]
+    fn two_identities_can_come_to_the_same_host() {
+        let long = "a".repeat(64);
+        let suffix = name("id.example");
+        let of_long = Host::below(&long, &suffix).unwrap();
+        let (first, behind) = of_long
+            .to_name()
+            .as_str()
+            .split_once('.')
+            .map(|(a, b)| (a.to_owned(), name(b)))
+            .unwrap();
+        assert_eq!(Host::below(&first, &behind).unwrap(), of_long);
+    }
+
+    #[test]
+    fn what_would_be_too_long_is_no_host() {
+        let suffix = name(&format!("{0}.{0}.{0}.{1}", "s".repeat(60), "s".repeat(6)));
+        assert!(Host::below(&"a".repeat(63), &suffix).is_some());
+        assert!(Host::below(&"🛠".repeat(60), &suffix).is_none());
+        assert!(Host::below("", &suffix).is_none());
+        assert!(Host::below(&"\u{1fbff}\u{2000}".repeat(40), &suffix).is_none());
+    }
+}
