@@ -1,11 +1,9 @@
 //! What a hostile tenant does to the answers of her neighbours in the same cell.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
-use testkit::{LineClient, Ports, Warren};
+use testkit::{LineClient, Ports, Tenant, Warren};
 use thread_priority::ThreadPriority;
 use thread_priority::unix::{
     NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
@@ -49,26 +47,6 @@ const ATTACKS: [&str; 6] = [
     "writes of 100 KB",
     "all of these",
 ];
-
-struct Tenant {
-    name: &'static str,
-    address: String,
-    secret: String,
-    config: Arc<ClientConfig>,
-}
-
-impl Tenant {
-    fn register(warren: &Warren, name: &'static str) -> Self {
-        let (address, secret) = warren.register(name);
-        Self { name, address, secret, config: testkit::client_config(&warren.endpoints.ca_file) }
-    }
-
-    fn connect(&self) -> std::io::Result<LineClient> {
-        let mut client = LineClient::connect_with(&self.address, Arc::clone(&self.config))?;
-        client.try_cram(self.name, &self.secret)?;
-        Ok(client)
-    }
-}
 
 pub fn run(setting: &Setting, options: &Options) {
     let scratch = tempfile::tempdir_in(&setting.dir).expect("a scratch folder");

@@ -13,11 +13,3 @@ pub fn processor_time(pid: u32) -> Duration {
     let ticks = rest.split_whitespace().skip(11).take(2).map(|field| field.parse::<u32>());
     TICK * ticks.map(|ticks| ticks.expect("a number")).sum()
 }
-
-/// Resident memory in bytes.
-pub fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it has memory");
-    let kib = line.split_whitespace().nth(1).expect("a number");
-    kib.parse::<u64>().expect("a number") * 1024
-}

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use testkit::{Ports, Warren};
+use testkit::{Ports, Warren, resident_bytes};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::Setting;
 use crate::client::Client;
 use crate::peers::redis::Redis;
-use crate::process::{processor_time, resident_bytes};
+use crate::process::processor_time;
 use crate::report::{Rounds, goal, table};
 use crate::scale;
 

@@ -1,13 +1,12 @@
 //! The directory over HTTPS as its users meet it: the real program, and `curl`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Ports, Warren};
+use testkit::{Ports, Replica, Warren, build_snapshot};
 
 const WARREN: &str = env!("CARGO_BIN_EXE_warren");
 
@@ -53,54 +52,27 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// `warren directory serve --https`, with a certificate of its own.
-struct Replica {
-    child: Child,
+/// A replica with an HTTPS front.
+struct Front {
+    replica: Replica,
     url: String,
-    cert: PathBuf,
 }
 
-impl Replica {
+impl Front {
     fn start(dir: &Path, source: &[&str]) -> Self {
-        let (cert, key) = (dir.join("replica.pem"), dir.join("replica.key"));
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(&cert, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let mut child = Command::new(WARREN)
-            .args(["directory", "serve", "--port", "0", "--https", "127.0.0.1:0"])
-            .arg("--tls-cert")
-            .arg(&cert)
-            .arg("--tls-key")
-            .arg(&key)
-            .arg("--data-dir")
-            .arg(dir.join("replica"))
-            .args(source)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let https = lines.find_map(|line| line.unwrap().strip_prefix("https ").map(str::to_owned));
-        let https = https.expect("it says where it answers HTTPS");
-        let port = https.split_whitespace().next().unwrap().rsplit_once(':').unwrap().1;
-        Self { child, url: format!("https://localhost:{port}"), cert }
+        let options = [&["--https", "127.0.0.1:0"], source].concat();
+        let replica = Replica::start(WARREN, dir, &options);
+        let url = format!("https://localhost:{}", replica.port("https"));
+        Self { replica, url }
     }
 
     fn get(&self, path: &str) -> Got {
-        curl(&self.cert, &format!("{}{path}", self.url), &[])
+        curl(&self.replica.cert, &format!("{}{path}", self.url), &[])
     }
 
     fn status(&self, more: &[&str]) -> Output {
-        let cert = self.cert.to_str().unwrap();
+        let cert = self.replica.cert.to_str().unwrap();
         warren(&[&["directory", "status", &self.url, "--ca-file", cert], more].concat())
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -156,20 +128,15 @@ fn who_is_registered_is_found_with_curl_and_stays_found_until_she_changes() {
 #[test]
 fn a_replica_of_a_file_tells_how_old_the_file_is() {
     let scratch = tempfile::tempdir().unwrap();
-    let (list, file) = (scratch.path().join("names.tsv"), scratch.path().join("file.snapshot"));
-    std::fs::write(&list, "alice\tswarm.example.org:25000\n").unwrap();
-    let (list, file) = (list.to_str().unwrap(), file.to_str().unwrap());
-    assert!(
-        warren(&["directory", "snapshot", "build", "--from", list, "--out", file]).status.success()
-    );
-    let replica = Replica::start(scratch.path(), &["--snapshot", file]);
-    assert_eq!(replica.get("/v1/identities/alice").json()["host"], "swarm.example.org");
-    let status = replica.status(&["--max-age", "3600"]);
+    let file = build_snapshot(WARREN, scratch.path(), "alice\tswarm.example.org:25000\n");
+    let front = Front::start(scratch.path(), &["--snapshot", file.to_str().unwrap()]);
+    assert_eq!(front.get("/v1/identities/alice").json()["host"], "swarm.example.org");
+    let status = front.status(&["--max-age", "3600"]);
     assert_eq!(status.status.code(), Some(0));
     let text = stdout(&status);
     assert!(text.contains("ready       yes\n") && text.contains("identities  1\n"), "{text}");
     std::thread::sleep(Duration::from_millis(1_100));
-    let old = replica.status(&["--max-age", "0"]);
+    let old = front.status(&["--max-age", "0"]);
     assert_eq!(old.status.code(), Some(1), "{}", String::from_utf8_lossy(&old.stderr));
 }
 
@@ -178,7 +145,7 @@ fn a_replica_that_knows_nothing_yet_is_not_ready_and_says_so() {
     let scratch = tempfile::tempdir().unwrap();
     let token = scratch.path().join("token");
     std::fs::write(&token, "0123456789abcdef\n").unwrap();
-    let ca_file = scratch.path().join("replica.pem");
+    let ca_file = scratch.path().join("chain.pem");
     let (token, ca_file) = (token.to_str().unwrap(), ca_file.to_str().unwrap());
     let key = format!("ed25519:{}", "A".repeat(43));
     let nobody = [
@@ -191,17 +158,14 @@ fn a_replica_that_knows_nothing_yet_is_not_ready_and_says_so() {
         "--feed-key",
         &key,
     ];
-    let replica = Replica::start(scratch.path(), &nobody);
-    let early = replica.get("/v1/identities/alice");
+    let mut front = Front::start(scratch.path(), &nobody);
+    let early = front.get("/v1/identities/alice");
     assert_eq!((early.status, early.header("retry-after")), (503, "2"));
-    assert_eq!(replica.get("/healthz").body, "ok\n");
-    assert_eq!(replica.get("/readyz").status, 503);
-    let status = replica.status(&[]);
+    assert_eq!(front.get("/healthz").body, "ok\n");
+    assert_eq!(front.get("/readyz").status, 503);
+    let status = front.status(&[]);
     assert_eq!(status.status.code(), Some(6));
     assert!(stdout(&status).contains("ready       no\n"), "{}", stdout(&status));
-    let url = replica.url.clone();
-    let cert = replica.cert.clone();
-    drop(replica);
-    let gone = warren(&["directory", "status", &url, "--ca-file", cert.to_str().unwrap()]);
-    assert_eq!(gone.status.code(), Some(6));
+    front.replica.kill();
+    assert_eq!(front.status(&[]).status.code(), Some(6));
 }

@@ -2,10 +2,9 @@
 //! notice nothing, its memory stays within bounds, and it is itself again at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use testkit::client_config;
+use testkit::{Replica, build_snapshot, client_config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -58,58 +57,18 @@ struct Siege {
     hold: Duration,
 }
 
-/// `warren directory serve` of a file that knows alice.
-struct Replica {
-    child: Child,
-    address: SocketAddr,
+/// The replica under siege: it knows alice from a file.
+struct Besieged {
+    replica: Replica,
     metrics: SocketAddr,
-    cert: PathBuf,
 }
 
-impl Replica {
+impl Besieged {
     fn start(dir: &Path) -> Self {
-        let (cert, key) = (dir.join("replica.pem"), dir.join("replica.key"));
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(&cert, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let (names, snapshot) = (dir.join("names.tsv"), dir.join("directory.snapshot"));
-        std::fs::write(&names, "alice\tlocalhost:25000\n").unwrap();
-        let built = Command::new(WARREN)
-            .args(["directory", "snapshot", "build", "--from"])
-            .arg(&names)
-            .arg("--out")
-            .arg(&snapshot)
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let mut child = Command::new(WARREN)
-            .args(["directory", "serve", "--port", "0", "--metrics", "127.0.0.1:0", "--snapshot"])
-            .arg(&snapshot)
-            .arg("--tls-cert")
-            .arg(&cert)
-            .arg("--tls-key")
-            .arg(&key)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut said = |what: &str| {
-            let line = lines.next().unwrap().unwrap();
-            assert!(line.starts_with(what), "{line}");
-            line.split_whitespace().nth(1).unwrap().to_owned()
-        };
-        let address = said("directory").parse().unwrap();
-        let url = said("metrics");
-        let metrics = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
-        Self { address, metrics: metrics.parse().unwrap(), cert, child }
-    }
-
-    fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        let snapshot = build_snapshot(WARREN, dir, "alice\tlocalhost:25000\n");
+        let options = ["--metrics", "127.0.0.1:0", "--snapshot", snapshot.to_str().unwrap()];
+        let replica = Replica::start(WARREN, dir, &options);
+        Self { metrics: (Ipv4Addr::LOCALHOST, replica.port("metrics")).into(), replica }
     }
 
     async fn metrics(&self) -> String {
@@ -126,13 +85,6 @@ impl Replica {
         let mut lines = text.lines();
         let count = lines.find_map(|l| l.strip_prefix("warren_directory_connections "));
         count.unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -385,8 +337,10 @@ fn besiege(siege: Siege) {
     let Siege { connections, hold, .. } = siege;
     raise_limit_of_files();
     let scratch = tempfile::tempdir().unwrap();
-    let replica = Replica::start(scratch.path());
-    let way = Way { replica: replica.address, config: client_config(&replica.cert) };
+    let besieged = Besieged::start(scratch.path());
+    let replica = &besieged.replica;
+    let address = (Ipv4Addr::LOCALHOST, replica.port("directory")).into();
+    let way = Way { replica: address, config: client_config(&replica.cert) };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let resident_before = replica.resident_bytes();
 
@@ -394,7 +348,7 @@ fn besiege(siege: Siege) {
     let attack = Attack::start(&way, siege);
     let (mut most, mut resident_most) = (0, 0);
     let mut look = || {
-        most = most.max(runtime.block_on(replica.connections()));
+        most = most.max(runtime.block_on(besieged.connections()));
         resident_most = resident_most.max(replica.resident_bytes());
         std::thread::sleep(Duration::from_millis(250));
     };
@@ -412,7 +366,7 @@ fn besiege(siege: Siege) {
     drop(attack);
 
     let ended = Instant::now();
-    let recovered = runtime.block_on(recovery(&replica, &way, ended));
+    let recovered = runtime.block_on(recovery(&besieged, &way, ended));
     println!("{were_slow} were slow after {ramp:?}");
     let (before, most_mib) = (resident_before >> 20, resident_most >> 20);
     println!(
@@ -421,7 +375,7 @@ fn besiege(siege: Siege) {
          recovered in {recovered:?}",
         replica.resident_bytes() >> 20
     );
-    println!("{}", refusals(&runtime.block_on(replica.metrics())));
+    println!("{}", refusals(&runtime.block_on(besieged.metrics())));
     let resident_max = BYTES_BESIDE_MAX + connections as u64 * BYTES_EACH_MAX;
     honest.judge();
     assert!(were_slow >= connections * 9 / 10, "only {were_slow} of {connections} were slow");
@@ -431,10 +385,10 @@ fn besiege(siege: Siege) {
 
 /// How long after the end of the attack those who are not honest are gone, and ten lookups in a row
 /// take no time to speak of.
-async fn recovery(replica: &Replica, way: &Way, ended: Instant) -> Duration {
+async fn recovery(besieged: &Besieged, way: &Way, ended: Instant) -> Duration {
     let (mut swift, source) = (0, Ipv4Addr::new(127, 2, 0, 1));
-    while swift < 10 || replica.connections().await > 4 * HONEST {
-        assert!(ended.elapsed() < 6 * RECOVERED_WITHIN, "{} left", replica.connections().await);
+    while swift < 10 || besieged.connections().await > 4 * HONEST {
+        assert!(ended.elapsed() < 6 * RECOVERED_WITHIN, "{} left", besieged.connections().await);
         let began = Instant::now();
         let lookup = timeout(PATIENCE, async { ask(&mut way.prompted(source).await?).await }).await;
         let is_swift = matches!(lookup, Ok(Ok(()))) && began.elapsed() < Duration::from_millis(250);

@@ -1,9 +1,10 @@
 //! `warren directory snapshot …`, and a replica that has nothing but such a file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
+
+use testkit::{Certificate, Replica};
 
 const WARREN: &str = env!("CARGO_BIN_EXE_warren");
 
@@ -75,33 +76,19 @@ fn what_is_wrong_with_a_list_or_a_file_is_said() {
 fn a_replica_answers_from_a_file_alone() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(build(folder.path(), LIST).status.code(), Some(0));
-    let (cert, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    std::fs::write(&cert, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let serve = |snapshot: &str| {
-        let mut command = Command::new(WARREN);
-        command.args(["directory", "serve", "--port", "0", "--snapshot"]);
-        command.arg(folder.path().join(snapshot)).arg("--tls-cert").arg(&cert);
-        command.arg("--tls-key").arg(&key).stdin(Stdio::null()).stderr(Stdio::null());
-        command
-    };
-    assert_eq!(serve("nothing").output().unwrap().status.code(), Some(3));
-    let mut child = serve("made").stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let port = line.split_whitespace().nth(1).unwrap().rsplit_once(':').unwrap().1.to_owned();
-    let resolve = |name: &str| {
-        let directory = format!("localhost:{port}");
-        let mut command = Command::new(WARREN);
-        command.args(["resolve", name, "--directory", &directory, "--ca-file"]).arg(&cert);
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let alice = resolve("@alice");
-    let nobody = resolve("@nobody");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_eq!(alice, (Some(0), "two.example:25000".to_owned()));
-    assert_eq!(nobody.0, Some(3));
+    let file = folder.path().join("made");
+    let replica = Replica::start(WARREN, folder.path(), &["--snapshot", file.to_str().unwrap()]);
+    assert_eq!(replica.resolve("@alice"), (Some(0), "two.example:25000".to_owned()));
+    assert_eq!(replica.resolve("@nobody").0, Some(3));
+}
+
+#[test]
+fn a_replica_of_a_file_that_is_not_there_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let Certificate { chain, key } = Certificate::make(folder.path());
+    let mut serve = Command::new(WARREN);
+    serve.args(["directory", "serve", "--port", "0", "--snapshot"]);
+    serve.arg(folder.path().join("nothing")).arg("--tls-cert").arg(chain);
+    let output = serve.arg("--tls-key").arg(key).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
 }

@@ -4,12 +4,10 @@
 //! `cargo xtask bench neighbours`.)
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
-use testkit::{LineClient, PATIENCE, Ports, Warren};
+use testkit::{LineClient, PATIENCE, Ports, Tenant, Warren};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -19,35 +17,11 @@ const BUDGET: u64 = (256 + 128) * MIB;
 
 const KEYS: usize = 4_000;
 
-struct Tenant {
-    name: &'static str,
-    address: String,
-    secret: String,
-    config: Arc<ClientConfig>,
-}
-
-impl Tenant {
-    fn register(warren: &Warren, name: &'static str) -> Self {
-        let (address, secret) = warren.register(name);
-        Self { name, address, secret, config: testkit::client_config(&warren.endpoints.ca_file) }
-    }
-
-    fn connect(&self) -> LineClient {
-        let mut client = LineClient::connect_with(&self.address, Arc::clone(&self.config)).unwrap();
-        client.cram(self.name, &self.secret);
-        client
-    }
-}
-
 /// One kind of attack, again and again until it is told to stop.
 fn attack(tenant: &Tenant, stop: &AtomicBool, kind: usize) {
     while !stop.load(Ordering::Relaxed) {
-        let Ok(mut client) = LineClient::connect_with(&tenant.address, Arc::clone(&tenant.config))
-        else {
-            continue;
-        };
         // A connection that the server ends is part of the game.
-        if client.try_cram(tenant.name, &tenant.secret).is_ok() {
+        if let Ok(mut client) = tenant.connect() {
             drop(strike(tenant, &mut client, stop, kind));
         }
     }
@@ -89,7 +63,7 @@ fn strike(
 
 /// Reads and writes of an honest tenant; how many were right.
 fn live(tenant: &Tenant, stop: &AtomicBool, worst: &AtomicU64) -> u64 {
-    let mut client = tenant.connect();
+    let mut client = tenant.connect().unwrap();
     let mut round = 0;
     while !stop.load(Ordering::Relaxed) {
         round += 1;
@@ -113,7 +87,7 @@ fn a_hostile_tenant_costs_its_neighbours_no_answer_and_the_process_no_memory_bey
     let warren = Warren::start(env!("CARGO_BIN_EXE_warren"), &data, &ports, &[]);
     let mallory = Tenant::register(&warren, "@mallory");
     let honest = ["@alice", "@bob"].map(|name| Tenant::register(&warren, name));
-    let mut filling = mallory.connect();
+    let mut filling = mallory.connect().unwrap();
     for chunk in 0..KEYS / 100 {
         let lines: String = (0..100)
             .map(|n| format!("update:{}k{}@mallory v\n", "a".repeat(150), chunk * 100 + n))

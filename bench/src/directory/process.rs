@@ -3,7 +3,9 @@
 use std::process::Child;
 use std::time::Duration;
 
-use crate::process::{processor_time, resident_bytes};
+use testkit::resident_bytes;
+
+use crate::process::processor_time;
 
 /// Ends with its value.
 pub struct Process(pub Child);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use protocol::NameError;
 use serde::Serialize;
@@ -10,23 +10,11 @@ use serde::Serialize;
 /// A problem as a client sees it.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
-    /// Stable: programs may compare it.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// The kind in words.
-    title: &'static str,
-    #[serde(serialize_with = "as_number")]
-    status: StatusCode,
-    /// What went wrong this time.
-    detail: String,
-    /// What to do about it.
-    fix: &'static str,
+    #[serde(flatten)]
+    what: net::https::Problem,
     /// Of several names, those that are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     invalid: Vec<Invalid>,
-    /// When it may go better.
-    #[serde(skip)]
-    retry_after: Option<Duration>,
 }
 
 /// A text that is not a name.
@@ -40,23 +28,19 @@ pub(super) struct Invalid {
     pub(super) reason: String,
 }
 
-fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u16(status.as_u16())
-}
-
 macro_rules! problems {
     ($($name:ident = $status:ident, $kind:literal, $title:literal, $fix:literal;)*) => {
         impl Problem {
             $(pub(super) fn $name(detail: impl ToString) -> Self {
-                Self {
+                let what = net::https::Problem {
                     kind: concat!("urn:warren:problem:", $kind),
                     title: $title,
                     status: StatusCode::$status,
                     detail: detail.to_string(),
                     fix: $fix,
-                    invalid: Vec::new(),
                     retry_after: None,
-                }
+                };
+                Self { what, invalid: Vec::new() }
             })*
         }
     };
@@ -94,8 +78,9 @@ problems! {
 }
 
 impl Problem {
-    pub(super) fn after(self, pause: Duration) -> Self {
-        Self { retry_after: Some(pause), ..self }
+    pub(super) fn after(mut self, pause: Duration) -> Self {
+        self.what.retry_after = Some(pause);
+        self
     }
 
     pub(super) fn naming(self, invalid: Vec<Invalid>) -> Self {
@@ -111,17 +96,7 @@ impl From<NameError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        let media_type = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, media_type);
-        // Whoever is unknown may register in the next moment.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(pause) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs()));
-        }
-        response
+        self.what.answer(&self).into_response()
     }
 }
 

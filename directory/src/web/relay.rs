@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use net::https::bearer_token;
 use protocol::FeedId;
 use serde::Deserialize;
 
@@ -68,11 +69,7 @@ impl FromRequestParts<Relay> for Follower {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, relay: &Relay) -> Result<Self, Problem> {
-        let token = parts.headers.get(AUTHORIZATION).and_then(|value| {
-            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-        });
-        match token {
+        match bearer_token(&parts.headers) {
             Some(token) if relay.token.is(token) => Ok(Self),
             _ => Err(Problem::no_token("the request carries no token, or a wrong one")),
         }

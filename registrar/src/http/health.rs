@@ -14,9 +14,6 @@ pub(super) async fn is_ready(State(front): State<Front>) -> Result<&'static str,
     if front.registrar.is_sound() {
         Ok("ok\n")
     } else {
-        Err(Problem {
-            status: axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            ..Problem::store("a write failed")
-        })
+        Err(Problem::store("a write failed").as_unavailable())
     }
 }

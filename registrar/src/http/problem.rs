@@ -1,47 +1,30 @@
 //! What the API answers when it does not do something: RFC 9457, and how to fix it.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use std::ops::Deref;
+use std::time::Duration;
+
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use protocol::NameError;
-use serde::Serialize;
 
 use crate::error::{DeleteError, FeedError, LedgerError, RegisterError};
 
 /// A problem as a client sees it. The web page shows the same words.
-#[derive(Debug, Serialize)]
-pub(crate) struct Problem {
-    /// Stable: programs may compare it.
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    /// The kind in words.
-    pub(crate) title: &'static str,
-    #[serde(serialize_with = "as_number")]
-    pub(crate) status: StatusCode,
-    /// What went wrong this time.
-    pub(crate) detail: String,
-    /// What to do about it.
-    pub(crate) fix: &'static str,
-    /// When it may go better.
-    #[serde(skip)]
-    pub(crate) retry_after_seconds: Option<u32>,
-}
-
-fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u16(status.as_u16())
-}
+#[derive(Debug)]
+pub(crate) struct Problem(net::https::Problem);
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $kind:literal, $title:literal, $fix:literal;)*) => {
         impl Problem {
             $($(#[$doc])* pub(crate) fn $name(detail: impl ToString) -> Self {
-                Self {
+                Self(net::https::Problem {
                     kind: concat!("urn:warren:problem:", $kind),
                     title: $title,
                     status: StatusCode::$status,
                     detail: detail.to_string(),
                     fix: $fix,
-                    retry_after_seconds: None,
-                }
+                    retry_after: None,
+                })
             })*
         }
     };
@@ -80,6 +63,8 @@ problems! {
         "A registration needs no more than a name; send less than 8 KiB.";
     no_such_path = NOT_FOUND, "no-such-path", "There is nothing here",
         "The API has /v1/identities, /v1/identities/{name} and /v1/feed.";
+    no_such_page = NOT_FOUND, "no-such-path", "There is nothing here",
+        "Go to the first page.";
     wrong_method = METHOD_NOT_ALLOWED, "wrong-method", "This cannot be done here",
         "Use a method that the Allow header names.";
     snapshot_needed = GONE, "snapshot-needed", "These changes are no longer kept",
@@ -96,26 +81,29 @@ problems! {
         "Ask the operator for the admin token; it stands in the file that endpoints.json names.";
 }
 
+impl Deref for Problem {
+    type Target = net::https::Problem;
+    fn deref(&self) -> &net::https::Problem {
+        &self.0
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        let media_type = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, media_type);
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        self.0.answer(&self.0).into_response()
     }
 }
 
 impl Problem {
-    pub(crate) fn after(self, seconds: u32) -> Self {
-        Self { retry_after_seconds: Some(seconds), ..self }
+    pub(crate) fn after(mut self, seconds: u32) -> Self {
+        self.0.retry_after = Some(Duration::from_secs(seconds.into()));
+        self
+    }
+
+    /// The same for whoever asks only whether the registrar does its work.
+    pub(crate) fn as_unavailable(mut self) -> Self {
+        self.0.status = StatusCode::SERVICE_UNAVAILABLE;
+        self
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use net::https::bearer_token;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -55,11 +55,7 @@ impl FromRequestParts<Front> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
-        let token = parts.headers.get(AUTHORIZATION).and_then(|value| {
-            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-        });
-        match token {
+        match bearer_token(&parts.headers) {
             Some(token) if front.config.admin.is(token) => Ok(Self(())),
             Some(_) => Err(Problem::no_token("the token is wrong")),
             None => Err(Problem::no_token("the request carries no token")),

@@ -65,11 +65,7 @@ async fn certificate(State(front): State<Front>) -> Response {
 }
 
 async fn nothing_here() -> Response {
-    let problem = Problem {
-        fix: "Go to the first page.",
-        ..Problem::no_such_path("This page does not exist.")
-    };
-    show_problem(&problem)
+    show_problem(&Problem::no_such_page("This page does not exist."))
 }
 
 async fn register(
@@ -160,8 +156,8 @@ fn show_form(front: &Front, headers: &HeaderMap, view: View<'_>) -> Response {
     if let Ok(cookie) = HeaderValue::try_from(browser.cookie()) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    if let Some(seconds) = view.problem.and_then(|problem| problem.retry_after_seconds) {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    if let Some(pause) = view.problem.and_then(|problem| problem.retry_after) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs()));
     }
     response
 }

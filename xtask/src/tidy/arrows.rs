@@ -51,7 +51,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hyper", &["net"], "HTTP connections are net's"),
     ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
     ("redis", &["net"], "connections to Redis are net's"),
-    ("rcgen", &["net", "conformance"], "certificates are net's; the checker plays a peer"),
+    ("rcgen", &["net", "conformance", "testkit"], "certificates are net's; tests play peers"),
     (
         "rsa",
         &["server", "conformance"],
