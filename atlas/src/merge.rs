@@ -30,19 +30,20 @@ pub enum MergeError {
 }
 
 impl Atlas {
-    /// Takes over patches, sorted by their names, each name once. Segments that no patch touches are
-    /// shared with this atlas. After each segment that was made anew, `step` sees the atlas as it is
-    /// by then: everything before that segment is new, everything behind it still old. Whoever keeps
-    /// the patches at hand meanwhile can show each of these, and need never hold all of both.
+    /// Takes over patches, sorted by their names, each name once. Segments that no patch touches stay
+    /// as they are. After each stretch that was made anew, `step` sees the atlas as it is by then:
+    /// that stretch and all behind it are new, everything before it is still old. Whoever keeps the
+    /// patches at hand meanwhile can show each of these, and if he lets go of the one before, there
+    /// is never more than one stretch in memory twice.
     ///
     /// # Errors
     /// [`MergeError`] if a segment cannot be read or the patches are out of order.
     pub fn merge(
-        &self,
+        self,
         patches: &[Patch<'_>],
         mut step: impl FnMut(&Self),
     ) -> Result<Self, MergeError> {
-        let mut atlas = self.clone();
+        let mut atlas = self;
         // From behind, so that the numbers of the segments before stay what they are.
         let mut left = patches;
         while let Some(last) = left.last() {

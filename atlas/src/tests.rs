@@ -149,7 +149,7 @@ proptest! {
                 assert_eq!(place.as_ref(), after.get(name));
             }
         };
-        let merged = old.merge(&patches, seen).unwrap();
+        let merged = old.clone().merge(&patches, seen).unwrap();
         let fresh = pack(&after);
         prop_assert_eq!(unpack(&merged), after);
         prop_assert_eq!(merged.segments(), fresh.segments());

@@ -49,6 +49,8 @@ enum Bench {
     Neighbours(neighbours::Options),
     /// Lookups in a directory of a million, beside Redis: rates, processor time, memory, start
     Directory(directory::Options),
+    /// One directory of up to a hundred million, changed by its feed while it answers
+    DirectoryScale(directory::scale::Options),
     /// Questions of DNS over UDP, beside Knot: rates, processor time, memory, loss
     DirectoryDns(dns::Options),
     /// Requests, notifications, idle connections and memory, beside Redis over TLS
@@ -77,6 +79,7 @@ fn main() {
         Bench::Wake(options) => wake::run(&setting, &options),
         Bench::Neighbours(options) => neighbours::run(&setting, &options),
         Bench::Directory(options) => directory::run(&setting, &options),
+        Bench::DirectoryScale(options) => directory::scale::run(&setting, &options),
         Bench::DirectoryDns(options) => dns::run(&setting, &options),
         Bench::Server(options) => server::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),

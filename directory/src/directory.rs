@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use feed::{
-    Checkpoint, Chronicle, Evidence, FeedKey, Forged, Signed, SignedSnapshot, SnapshotError,
+    Checkpoint, Chronicle, Evidence, Forged, Renewal, Signed, SignedSnapshot, SnapshotError,
 };
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
 use net::telemetry::Metrics;
-use protocol::control::feed::Batch;
+use protocol::control::feed::{Batch, Change};
 use protocol::{Address, AtSign, Epoch, FeedId, Timestamp};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::apply::{self, Position, Refusal};
-use crate::limits::{self, BLOCKS, READY_WAIT};
+use crate::limits::{self, BLOCKS, READY_WAIT, RENEWAL_WAIT};
 use crate::metrics::Counts;
 use crate::misses::{MissLimits, Misses};
 use crate::snapshot_file::{self, Head, SnapshotFileError, Stored};
@@ -38,6 +38,9 @@ pub struct Directory {
     confirmed: AtomicI64,
     /// Held by whoever changes the table, and while it is copied. Lookups never take it.
     writing: Mutex<()>,
+    /// Held while the atlas is renewed, and by whoever needs all of it for long: he would keep what
+    /// is old in memory.
+    turn: Arc<Mutex<()>>,
     /// The same in the registrar's own words, unless it comes from nobody's feed.
     told: std::sync::Mutex<Option<Chronicle>>,
     pub(crate) gate: Gate,
@@ -133,6 +136,7 @@ impl Directory {
             opened: Instant::now(),
             confirmed: AtomicI64::new(i64::MIN),
             writing: Mutex::new(()),
+            turn: Arc::default(),
             told: std::sync::Mutex::new(None),
             gate: Gate::with_blocks(limits, BLOCKS),
             misses: Misses::new(misses),
@@ -171,7 +175,7 @@ impl Directory {
             number: position.map_or(0, |p| p.number),
             age: age.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
             entries: self.table.load().len(),
-            checkpoint: self.told().as_ref().map(|told| told.base().checkpoint().number),
+            checkpoint: self.told().as_ref().map(|told| told.checkpoint().number),
         }
     }
 
@@ -248,8 +252,14 @@ impl Directory {
     pub(crate) async fn install(&self, snapshot: SignedSnapshot) -> Result<(), Refusal> {
         let _writing = self.writing.lock().await;
         let known = *self.position.borrow();
-        let (table, checkpoint) = (self.table.load(), snapshot.checkpoint());
-        apply::admit(known, |name| table.epoch_of_bytes(name), checkpoint, snapshot.atlas())?;
+        let (table, offered) = (self.table.load_full(), snapshot.clone());
+        let admit = move || {
+            let epoch_of = |name: &[u8]| table.epoch_of_bytes(name);
+            apply::admit(known, epoch_of, offered.checkpoint(), offered.atlas())
+        };
+        // Every name is looked at.
+        tokio::task::spawn_blocking(admit).await.map_err(|_| Refusal::Unreadable)??;
+        let checkpoint = snapshot.checkpoint();
         let (feed, number) = (checkpoint.feed, checkpoint.number);
         let same = known.filter(|known| known.feed == feed);
         let began = same.map_or(checkpoint.at, |known| known.began);
@@ -266,43 +276,45 @@ impl Directory {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The registrar's word about one name; none if nobody has it or had it lately.
+    /// What leads to the snapshot that this checkpoint speaks of, if that is of use, and the table in
+    /// which it is to be shown.
+    pub(crate) async fn renewal(
+        &self,
+        signed: &Signed,
+        checkpoint: &Checkpoint,
+    ) -> Option<(Arc<Table>, Renewal)> {
+        // So that both are of the same snapshot.
+        let _writing = self.writing.lock().await;
+        let renewal = self.told().as_mut()?.renewal(signed, checkpoint)?;
+        Some((self.table.load_full(), renewal))
+    }
+
+    /// For whoever works on the whole atlas for long.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
+    /// The registrar's word about one name; none if nobody has it or had it lately. While the atlas
+    /// is renewed it waits a little for the end of that.
     ///
     /// # Errors
-    /// [`SnapshotError`] if what is known was not told by a registrar, or is damaged.
-    pub fn evidence(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
+    /// [`SnapshotError`] if what is known was not told by a registrar, is damaged, or is still being
+    /// renewed.
+    pub async fn evidence(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
+        match self.evidence_now(name) {
+            Err(SnapshotError::Renewed) => {}
+            known => return known,
+        }
+        drop(timeout(RENEWAL_WAIT, self.turn()).await);
+        self.evidence_now(name)
+    }
+
+    fn evidence_now(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
         // A copy, so that nobody waits for the hashing; what changed is looked up first, since what
         // it names may be in the snapshot by then, but not the other way round.
         let changed = self.table.load().changed(name);
-        let base = self.told().clone();
-        base.ok_or(Forged::Form)?.evidence(name, changed)
-    }
-
-    /// Takes over a checkpoint that is as late as what is known, or earlier: what was told since the
-    /// last one must come to the same. Returns whether it was of use.
-    ///
-    /// # Errors
-    /// [`SnapshotError::OtherRoot`] if the registrar's batches and its checkpoint do not agree.
-    pub(crate) async fn reach(
-        self: &Arc<Self>,
-        signed: Signed,
-        key: FeedKey,
-    ) -> Result<bool, SnapshotError> {
-        let Some(told) = self.told().clone() else { return Ok(false) };
-        let reach = move || {
-            let checkpoint: Checkpoint = signed.open(&key)?;
-            told.reach(&signed, &checkpoint)
-        };
-        // Much may have changed since: that takes a while.
-        let reached = tokio::task::spawn_blocking(reach).await;
-        let Some(base) = reached.unwrap_or(Ok(None))? else { return Ok(false) };
-        let _writing = self.writing.lock().await;
-        let is_ours = |told: &&mut Chronicle| told.feed() == base.checkpoint().feed;
-        if let Some(told) = self.told().as_mut().filter(is_ours) {
-            self.table.load().rebase(Arc::clone(base.atlas()), base.checkpoint().number);
-            told.rebase(base);
-        }
-        Ok(true)
+        let told = self.told().clone();
+        told.ok_or(Forged::Form)?.evidence(name, changed)
     }
 
     /// Writes what is known to the file; the number that it then has. Blocks.
@@ -310,16 +322,19 @@ impl Directory {
     /// # Errors
     /// [`SnapshotFileError`]; the old file is still there then.
     pub(crate) fn save(&self) -> Result<Option<u64>, SnapshotFileError> {
+        let _turn = self.turn.blocking_lock();
         let (told, began, confirmed) = {
             let _writing = self.writing.blocking_lock();
             let Some(at) = *self.position.borrow() else { return Ok(None) };
             let Some(told) = self.told().clone() else { return Ok(None) };
             (told, at.began, Timestamp(self.confirmed.load(Ordering::Relaxed)))
         };
-        let (checkpoint, atlas) = (told.base().checkpoint(), told.base().atlas());
+        // Without one the file stays as it is, until there is one.
+        let Some(base) = told.base() else { return Ok(None) };
+        let (checkpoint, atlas) = (base.checkpoint(), base.atlas());
         let head = Head::of(atlas, checkpoint.feed, checkpoint.number, began, confirmed);
         let signed: Vec<_> =
-            std::iter::once(told.base().signed()).chain(told.batches()).cloned().collect();
+            std::iter::once(base.signed()).chain(told.batches()).cloned().collect();
         snapshot_file::save(&self.file, &head, atlas, &signed)?;
         Ok(Some(told.number()))
     }
@@ -331,8 +346,11 @@ impl Directory {
         let told = stored.chronicle()?;
         let mut number = head.number;
         if let Some(told) = &told {
-            let news = told.news().map_err(|_| SnapshotFileError::Damaged("what was signed"))?;
-            news.iter().for_each(|change| table.change(change));
+            let change = |change: &Change| {
+                table.change(change);
+                Ok::<_, Forged>(())
+            };
+            told.each_change(change).map_err(|_| SnapshotFileError::Damaged("what was signed"))?;
             number = told.number();
         }
         *self.told() = told;

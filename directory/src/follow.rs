@@ -3,21 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use feed::{Chronicle, FeedKey, Forged, SignedSnapshot, SnapshotError};
+use feed::{Checkpoint, Chronicle, FeedKey, Forged, SignedSnapshot, SnapshotError};
 use net::backoff;
 use net::drain::Drain;
 use protocol::control::feed::Batch;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::apply::{Position, Refusal};
 use crate::directory::Directory;
 use crate::feed::{FeedAnswer, FeedError, FeedSource};
 use crate::limits::{
-    BACKOFF_MAX, BACKOFF_MIN, CHECKPOINT_CHANGES, CHECKPOINT_EVERY, CHECKPOINT_PAUSE, EMPTY_PAUSE,
-    FEED_DEADLINE, FEED_WAIT, SAVE_AFTER, SAVE_RETRY, SAVE_SHARE, SNAPSHOT_DEADLINE,
-    TOLD_CHANGES_MAX,
+    BACKOFF_MAX, BACKOFF_MIN, CHECKPOINT_EVERY, CHECKPOINT_PAUSE, EMPTY_PAUSE, FEED_DEADLINE,
+    FEED_WAIT, SAVE_AFTER, SAVE_RETRY, SAVE_SHARE, SNAPSHOT_DEADLINE,
 };
+use crate::renewal::{RenewalError, is_too_much, is_worth_it};
 
 /// Why a step in the feed was not made.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,14 @@ enum Step {
     Nothing,
 }
 
+/// What is being done about the registrar's checkpoints.
+struct Checking {
+    /// When one was last asked for.
+    asked: Instant,
+    /// The one that is being taken over, if any is. Changes are followed meanwhile.
+    renewal: Option<JoinHandle<Result<(), RenewalError>>>,
+}
+
 impl Directory {
     /// Follows this feed, believing what this key has signed, until the drain begins, and keeps the snapshot file up to date, the last
     /// time when the drain begins. Whatever goes wrong with the feed, it tries again, ever more
@@ -57,11 +66,11 @@ impl Directory {
 
     async fn keep_following(self: &Arc<Self>, source: &dyn FeedSource, key: &FeedKey) {
         let mut failures = 0;
-        let mut asked = Instant::now();
+        let mut checking = Checking { asked: Instant::now(), renewal: None };
         loop {
             let began = Instant::now();
             let stepped = match self.step(source, key).await {
-                Ok(step) => self.check(source, key, &mut asked).await.map(|()| step),
+                Ok(step) => self.check(source, key, &mut checking).await.map(|()| step),
                 missed => missed,
             };
             let pause = match stepped {
@@ -115,31 +124,49 @@ impl Directory {
         self: &Arc<Self>,
         source: &dyn FeedSource,
         key: &FeedKey,
-        asked: &mut Instant,
+        checking: &mut Checking,
     ) -> Result<(), Missed> {
-        let changes = self.told().as_ref().map_or(0, Chronicle::changes);
-        let is_due = match changes {
-            0 => false,
-            CHECKPOINT_CHANGES.. => asked.elapsed() >= CHECKPOINT_PAUSE,
-            _ => asked.elapsed() >= CHECKPOINT_EVERY,
-        };
-        if !is_due {
+        if let Some(renewal) = checking.renewal.take_if(|renewal| renewal.is_finished()) {
+            self.end_renewal(renewal, source, key).await?;
+        }
+        if checking.renewal.is_some() || !self.is_check_due(checking.asked.elapsed()) {
             return Ok(());
         }
-        *asked = Instant::now();
-        let checkpoint = timeout(FEED_DEADLINE, source.checkpoint());
-        let checkpoint = checkpoint.await.map_err(|_| FeedError::Deadline)??;
-        match self.reach(checkpoint, *key).await {
-            Ok(_) => {}
-            Err(error @ SnapshotError::OtherRoot) => {
-                // What is served was signed, but not all of it can be true.
-                tracing::error!(%error, "the registrar contradicts itself: starting anew");
-                self.counts.feed_refused("other_root");
-                self.start_anew(source, key).await?;
-            }
-            Err(error) => return Err(error.into()),
+        checking.asked = Instant::now();
+        if self.told().as_ref().is_some_and(|told| told.base().is_none()) {
+            // A renewal came to nothing, and then there was no snapshot to be had.
+            return self.start_anew(source, key).await.map(drop);
         }
-        if self.told().as_ref().is_some_and(|told| told.changes() > TOLD_CHANGES_MAX) {
+        let signed = timeout(FEED_DEADLINE, source.checkpoint());
+        let signed = signed.await.map_err(|_| FeedError::Deadline)??;
+        let checkpoint: Checkpoint = signed.open(key)?;
+        checking.renewal = Some(tokio::spawn(Arc::clone(self).renew(signed, checkpoint)));
+        Ok(())
+    }
+
+    fn is_check_due(&self, since: Duration) -> bool {
+        let changes = self.told().as_ref().map_or(0, Chronicle::changes);
+        match changes {
+            0 => false,
+            _ if is_worth_it(changes, self.status().entries) => since >= CHECKPOINT_PAUSE,
+            _ => since >= CHECKPOINT_EVERY,
+        }
+    }
+
+    async fn end_renewal(
+        &self,
+        renewal: JoinHandle<Result<(), RenewalError>>,
+        source: &dyn FeedSource,
+        key: &FeedKey,
+    ) -> Result<(), Missed> {
+        if let Err(error) = renewal.await.unwrap_or_else(|broken| Err(broken.into())) {
+            // What is served was signed, but not all of it can be true.
+            tracing::error!(%error, "the registrar contradicts itself: starting anew");
+            self.counts.feed_refused("other_root");
+            return self.start_anew(source, key).await.map(drop);
+        }
+        let changes = self.told().as_ref().map_or(0, Chronicle::changes);
+        if is_too_much(changes, self.status().entries) {
             tracing::warn!("the registrar gives no later checkpoint: starting anew");
             self.start_anew(source, key).await?;
         }

@@ -44,7 +44,7 @@ impl HttpsFeed {
     async fn ask_snapshot(&self) -> Result<Vec<u8>, FeedError> {
         let answer = self.get(&self.snapshots, "/v1/feed/snapshot").await?;
         match answer.status {
-            200 => Ok(answer.body.to_vec()),
+            200 => Ok(answer.body),
             status => Err(FeedError::Refused(status)),
         }
     }

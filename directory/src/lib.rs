@@ -32,6 +32,7 @@ mod misses;
 mod parent;
 mod redis_feed;
 mod relay;
+mod renewal;
 mod serve;
 mod session;
 pub mod snapshot_file;

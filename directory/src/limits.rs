@@ -76,18 +76,30 @@ pub const READY_WAIT: Duration = Duration::from_secs(2);
 pub const FEED_WAIT: Duration = Duration::from_secs(25);
 /// For an answer of the feed beyond that.
 pub const FEED_DEADLINE: Duration = Duration::from_secs(10);
-/// For a snapshot from the registrar.
-pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(120);
-/// Bytes of a snapshot over HTTPS: some twenty million identities.
-pub const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// For a snapshot from the registrar: a hundred million identities at 32 Mbit/s.
+pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(300);
+/// Bytes of a snapshot from a carrier: some hundred and sixty million identities. While it is
+/// checked, twice as much is in memory. (Redis gets none of more than 256 MiB, some twenty million:
+/// a larger directory begins over HTTPS or with its own file, and follows Redis from there.)
+pub const SNAPSHOT_BYTES_MAX: usize = 2 << 30;
+/// How long somebody waits for a proof or a snapshot while the atlas is renewed.
+pub const RENEWAL_WAIT: Duration = Duration::from_secs(5);
 /// How often the registrar is asked what it says about everything, while something changes…
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// …and how often once so many changes came since…
 pub const CHECKPOINT_CHANGES: usize = 65_536;
-/// …which is this often.
+/// …or one for so many names, where that is more…
+pub const CHECKPOINT_NAMES_EACH: usize = 64;
+/// …which is this often. Each checkpoint packs nearly all names anew, so a change costs the packing
+/// of at most so many, however large the directory is; and what waits in memory is a share of it.
 pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);
-/// With more changes since the last checkpoint, a directory starts anew from a snapshot.
+/// With more changes since the last checkpoint, a directory starts anew from a snapshot…
 pub const TOLD_CHANGES_MAX: usize = 1_000_000;
+/// …or with more than one for so many names, where that is more.
+pub const TOLD_NAMES_EACH: usize = 16;
+/// Parts of the recent changes that are locked one by one. At a hundred million names a million
+/// changes wait: to look through a part takes a fraction of a millisecond.
+pub const RECENT_SHARDS: usize = 1_024;
 /// Shortest token of a directory that others may follow.
 pub const RELAY_TOKEN_BYTES_MIN: usize = 16;
 /// The first pause after the feed failed; it doubles…

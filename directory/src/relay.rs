@@ -3,24 +3,31 @@
 
 use std::time::Duration;
 
-use feed::{News, Signed};
+use feed::{Chronicle, News, Signed};
 use protocol::FeedId;
 use tokio::time::timeout;
 
 use crate::directory::Directory;
 use crate::feed::{BoxFuture, FeedAnswer, FeedError, FeedSource};
+use crate::limits::RENEWAL_WAIT;
 
 impl FeedSource for Directory {
     fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
         Box::pin(async {
-            let base = self.told().as_ref().map(|told| told.base().clone());
-            base.map(|base| base.to_bytes()).ok_or_else(nothing_told)
+            let turn = timeout(RENEWAL_WAIT, self.turn()).await.map_err(|_| FeedError::Deadline)?;
+            let base = self.told().as_ref().and_then(Chronicle::base).ok_or_else(nothing_told)?;
+            let copy = move || {
+                // What is copied is not to be renewed meanwhile: then it would be there twice.
+                let _turn = turn;
+                base.to_bytes()
+            };
+            tokio::task::spawn_blocking(copy).await.map_err(|e| FeedError::Unreachable(e.into()))
         })
     }
 
     fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
         Box::pin(async {
-            let signed = self.told().as_ref().map(|told| told.base().signed().clone());
+            let signed = self.told().as_ref().map(|told| told.signed().clone());
             signed.ok_or_else(nothing_told)
         })
     }

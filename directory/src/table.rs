@@ -1,8 +1,8 @@
 //! The map from names to addresses: an [`Atlas`] with what came since in front of it.
 //!
-//! A lookup asks the few recent changes first, then the atlas. An atlas that has taken over changes
-//! is put in place while they still stand in front of it; only then do they go, so at no moment does
-//! a lookup see less than before.
+//! A lookup asks the few recent changes first, then the atlas. While an atlas takes changes over,
+//! part by part, they stand in front of it; only when it has them all do they go, so at no moment
+//! does a lookup see less than before.
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;
@@ -16,8 +16,10 @@ use protocol::control::feed::Change;
 use protocol::directory::put_found;
 use protocol::{Address, AtSign, Epoch, HostName};
 
+use crate::limits::RECENT_SHARDS;
+
 /// Where everybody is. Writing is the feed's alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     atlas: ArcSwap<Atlas>,
     /// What changed since.
@@ -47,8 +49,13 @@ struct Held {
 impl Table {
     /// Starts with what an atlas says.
     pub(crate) fn new(atlas: Arc<Atlas>) -> Self {
-        let len = AtomicUsize::new(atlas.len());
-        Self { atlas: ArcSwap::new(atlas), len, ..Self::default() }
+        Self {
+            len: AtomicUsize::new(atlas.len()),
+            atlas: ArcSwap::new(atlas),
+            recent: DashMap::with_shard_amount(RECENT_SHARDS),
+            recent_len: AtomicUsize::new(0),
+            hosts: Mutex::default(),
+        }
     }
 
     /// Where this identity is.
@@ -123,27 +130,28 @@ impl Table {
             .insert(change.identity.clone(), Recent { number: change.number, place: held });
         if let Some(old) = old {
             self.recent_len.fetch_sub(1, Ordering::Release);
-            self.release(old);
+            self.release(&old);
         }
     }
 
-    /// Puts an atlas in place that has taken over all changes up to `number`. Lookups go on
+    /// Puts an atlas in place that has taken over some of the changes, or all. Lookups go on
     /// meanwhile.
-    pub(crate) fn rebase(&self, atlas: Arc<Atlas>, number: u64) {
+    pub(crate) fn show(&self, atlas: Arc<Atlas>) {
         self.atlas.store(atlas);
-        let mut gone = Vec::new();
+    }
+
+    /// Forgets the changes up to `number`, all of which the atlas has by now. Few of them are behind
+    /// one lock, so that a lookup is not held up.
+    pub(crate) fn retire(&self, number: u64) {
         self.recent.retain(|_, recent| {
             let stays = recent.number > number;
             if !stays {
-                gone.push(recent.clone());
+                self.recent_len.fetch_sub(1, Ordering::Release);
+                self.release(recent);
             }
             stays
         });
         self.recent.shrink_to_fit();
-        for recent in gone {
-            self.recent_len.fetch_sub(1, Ordering::Release);
-            self.release(recent);
-        }
     }
 
     /// The one copy of this host's name.
@@ -158,13 +166,19 @@ impl Table {
     }
 
     /// Forgets the name of a host that no recent change names any more.
-    fn release(&self, recent: Recent) {
-        let Some(held) = recent.place else { return };
+    fn release(&self, recent: &Recent) {
+        let Some(held) = &recent.place else { return };
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         // The set's own and the one in hand.
         if Arc::strong_count(&held.host) == 2 {
             hosts.remove(&held.host);
         }
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new(Arc::default())
     }
 }
 
@@ -215,7 +229,8 @@ mod tests {
         assert_eq!(hosts(), 1);
         assert_eq!(table.lookup(&name("alice")), Some(address("two:1")));
         assert_eq!(table.lookup(&name("bob")), None);
-        table.rebase(atlas(&[entry("alice", "two:1")]), 4);
+        table.show(atlas(&[entry("alice", "two:1")]));
+        table.retire(4);
         assert_eq!((hosts(), table.recent_len()), (0, 0));
         assert_eq!(table.lookup(&name("alice")), Some(address("two:1")));
     }
@@ -233,7 +248,8 @@ mod tests {
             assert_eq!(table.lookup(&name("alice")), None);
             assert_eq!(table.lookup(&name("bob")), Some(address("two:2")));
             assert_eq!(table.lookup(&name("carol")), Some(address("two:3")));
-            table.rebase(atlas(&[entry("bob", "two:2"), entry("carol", "two:3")]), 4);
+            table.show(atlas(&[entry("bob", "two:2"), entry("carol", "two:3")]));
+            table.retire(4);
             assert_eq!(table.recent_len(), 0);
         }
     }
@@ -244,7 +260,8 @@ mod tests {
         table.change(&change(1, "alice", Some("two:1")));
         table.change(&change(2, "alice", Some("three:1")));
         table.change(&change(3, "bob", Some("three:2")));
-        table.rebase(atlas(&[entry("alice", "two:1")]), 1);
+        table.show(atlas(&[entry("alice", "two:1")]));
+        table.retire(1);
         assert_eq!(table.recent_len(), 2);
         assert_eq!(table.lookup(&name("alice")), Some(address("three:1")));
         assert_eq!(table.lookup(&name("bob")), Some(address("three:2")));
@@ -273,7 +290,8 @@ mod tests {
                 for n in (0..2_000).step_by(13) {
                     table.change(&change(round, &format!("name{n}"), Some(&at)));
                 }
-                table.rebase(entries(&at), round);
+                table.show(entries(&at));
+                table.retire(round);
             }
             done.store(true, Ordering::Relaxed);
             reader.join().unwrap();

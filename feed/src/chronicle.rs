@@ -3,21 +3,26 @@
 //! Whoever keeps one can hand it on to others, who need not believe him; can prove what he says; and
 //! can follow the registrar's checkpoints, each of which must be what these words come to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use atlas::{Atlas, MergeError, Patch, Place};
+use atlas::Atlas;
+use protocol::FeedId;
 use protocol::control::feed::{Batch, Change};
-use protocol::{AtSign, FeedId};
 
+use crate::changes::Latest;
 use crate::checkpoint::Checkpoint;
+use crate::renewal::Renewal;
 use crate::signed::{Forged, Signed};
 use crate::snapshot::{SignedSnapshot, SnapshotError};
 
 /// A snapshot and what was said since, without a gap.
 #[derive(Debug, Clone)]
 pub struct Chronicle {
-    base: SignedSnapshot,
+    checkpoint: Checkpoint,
+    signed: Signed,
+    /// All names as of the checkpoint; none from the moment when a [`Renewal`] has them.
+    atlas: Option<Arc<Atlas>>,
     since: VecDeque<Piece>,
     /// What was said last, and be it that there is nothing new.
     latest: Option<Signed>,
@@ -47,25 +52,40 @@ impl Chronicle {
     /// Begins with a snapshot.
     #[must_use]
     pub fn new(base: SignedSnapshot) -> Self {
-        Self { base, since: VecDeque::new(), latest: None, changes: 0 }
+        let (checkpoint, signed, atlas) = base.into_parts();
+        let since = VecDeque::new();
+        Self { checkpoint, signed, atlas: Some(atlas), since, latest: None, changes: 0 }
     }
 
     /// Which feed it tells.
     #[must_use]
     pub fn feed(&self) -> FeedId {
-        self.base.checkpoint().feed
+        self.checkpoint.feed
     }
 
     /// The last change that it tells.
     #[must_use]
     pub fn number(&self) -> u64 {
-        self.since.back().map_or(self.base.checkpoint().number, |piece| piece.last)
+        self.since.back().map_or(self.checkpoint.number, |piece| piece.last)
     }
 
-    /// The snapshot with which it begins.
+    /// What the registrar said of the snapshot with which it begins.
     #[must_use]
-    pub fn base(&self) -> &SignedSnapshot {
-        &self.base
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The same as it was signed.
+    #[must_use]
+    pub fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    /// The snapshot with which it begins; none while it is renewed.
+    #[must_use]
+    pub fn base(&self) -> Option<SignedSnapshot> {
+        let atlas = Arc::clone(self.atlas.as_ref()?);
+        Some(SignedSnapshot::from_parts(self.checkpoint, self.signed.clone(), atlas))
     }
 
     /// Changes in the batches since.
@@ -97,7 +117,7 @@ impl Chronicle {
     /// word that there is none.
     #[must_use]
     pub fn after(&self, feed: FeedId, number: u64) -> News {
-        if feed != self.feed() || number < self.base.checkpoint().number {
+        if feed != self.feed() || number < self.checkpoint.number {
             return News::SnapshotNeeded;
         }
         let next = self.since.partition_point(|piece| piece.last <= number);
@@ -108,29 +128,29 @@ impl Chronicle {
 
     /// The batch with a change after the snapshot.
     pub(crate) fn with(&self, number: u64) -> Option<Signed> {
-        if number <= self.base.checkpoint().number {
+        if number <= self.checkpoint.number {
             return None;
         }
         let at = self.since.partition_point(|piece| piece.last < number);
         self.since.get(at).map(|piece| piece.signed.clone())
     }
 
-    /// The snapshot that a later checkpoint speaks of; none if it is not later than the one at hand,
-    /// or later than all that is told here.
-    ///
-    /// # Errors
-    /// [`SnapshotError::OtherRoot`] if these words come to something else.
-    pub fn reach(
-        &self,
-        signed: &Signed,
-        checkpoint: &Checkpoint,
-    ) -> Result<Option<SignedSnapshot>, SnapshotError> {
-        let reached = self.base.checkpoint().number + 1..=self.number();
+    /// The work that leads to the snapshot that a later checkpoint speaks of; none if that is not
+    /// later than the one at hand, or later than all that is told here. From now on until it is
+    /// [taken over](Self::rebase) there is no snapshot here, only what was said since.
+    pub fn renewal(&mut self, signed: &Signed, checkpoint: &Checkpoint) -> Option<Renewal> {
+        let reached = self.checkpoint.number + 1..=self.number();
         if checkpoint.feed != self.feed() || !reached.contains(&checkpoint.number) {
-            return Ok(None);
+            return None;
         }
-        let atlas = self.atlas_at(checkpoint.number)?;
-        SignedSnapshot::matching(signed.clone(), *checkpoint, Arc::new(atlas)).map(Some)
+        let told = self.since.partition_point(|piece| piece.last < checkpoint.number) + 1;
+        Some(Renewal {
+            atlas: self.atlas.take()?,
+            before: self.checkpoint.number,
+            batches: self.since.iter().take(told).map(|piece| piece.signed.clone()).collect(),
+            checkpoint: *checkpoint,
+            signed: signed.clone(),
+        })
     }
 
     /// Everything that is told here.
@@ -138,62 +158,48 @@ impl Chronicle {
     /// # Errors
     /// [`SnapshotError`] if a batch that was taken up is none.
     pub fn atlas(&self) -> Result<Atlas, SnapshotError> {
-        self.atlas_at(self.number())
+        let atlas = self.atlas.as_ref().ok_or(SnapshotError::Renewed)?;
+        let mut latest = Latest::default();
+        self.each_change(|change| latest.add(change).map_err(SnapshotError::from))?;
+        Ok(latest.merge(Atlas::clone(atlas), |_| {})?)
     }
 
-    fn atlas_at(&self, number: u64) -> Result<Atlas, SnapshotError> {
-        let mut changes = self.news()?;
-        changes.retain(|change| change.number <= number);
-        Ok(merged(self.base.atlas(), &changes)?)
-    }
-
-    /// The changes since the snapshot, in order; some may be there twice.
+    /// Shows the changes since the snapshot, in order; some may come twice.
     ///
     /// # Errors
-    /// [`Forged`] if a batch that was taken up is none.
-    pub fn news(&self) -> Result<Vec<Change>, Forged> {
-        let mut changes = Vec::new();
+    /// [`Forged`] if a batch that was taken up is none, or what `show` says.
+    pub fn each_change<E: From<Forged>>(
+        &self,
+        mut show: impl FnMut(&Change) -> Result<(), E>,
+    ) -> Result<(), E> {
         for signed in self.batches() {
             let batch: Batch = signed.stated()?;
-            changes.extend(batch.changes);
+            let news = |change: &&Change| change.number > self.checkpoint.number;
+            batch.changes.iter().filter(news).try_for_each(&mut show)?;
         }
-        let before = self.base.checkpoint().number;
-        changes.retain(|change| change.number > before);
-        Ok(changes)
+        Ok(())
     }
 
-    /// Begins with this snapshot from now on, which [`reach`](Self::reach) gave.
-    pub fn rebase(&mut self, base: SignedSnapshot) {
-        let number = base.checkpoint().number;
-        self.base = base;
-        let told = self.since.partition_point(|piece| piece.last <= number);
+    /// Begins with this snapshot from now on, which a [`renewal`](Self::renewal) of this chronicle
+    /// has made; false, and nothing, if there was another beginning meanwhile.
+    pub fn rebase(&mut self, base: SignedSnapshot) -> bool {
+        if self.atlas.is_some() || self.feed() != base.checkpoint().feed {
+            return false;
+        }
+        let (checkpoint, signed, atlas) = base.into_parts();
+        let told = self.since.partition_point(|piece| piece.last <= checkpoint.number);
         self.changes -= self.since.drain(..told).map(|piece| piece.changes).sum::<usize>();
+        self.since.shrink_to_fit();
+        (self.checkpoint, self.signed, self.atlas) = (checkpoint, signed, Some(atlas));
+        true
     }
-}
-
-/// An atlas with these changes, in the order of their numbers.
-pub(crate) fn merged(atlas: &Atlas, changes: &[Change]) -> Result<Atlas, MergeError> {
-    let latest: BTreeMap<&AtSign, &Change> =
-        changes.iter().map(|change| (&change.identity, change)).collect();
-    let patches: Vec<_> = latest
-        .into_iter()
-        .map(|(name, change)| Patch {
-            name: name.bare().as_bytes(),
-            place: change.address.as_ref().map(|address| Place {
-                host: (&address.host).into(),
-                port: address.port,
-                epoch: change.epoch,
-            }),
-        })
-        .collect();
-    atlas.merge(&patches, |_| {})
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use protocol::control::feed::Snapshot;
-    use protocol::{Address, Epoch, Timestamp};
+    use protocol::{Address, AtSign, Epoch, Timestamp};
 
     use super::*;
     use crate::SigningKey;
@@ -272,21 +278,31 @@ mod tests {
         for number in 1..=9 {
             let mut chronicle = told(&[1..=3, 4..=4, 5..=9]);
             let later = checkpoint(number);
-            let base = chronicle.reach(later.signed(), later.checkpoint()).unwrap().unwrap();
+            let renewal = chronicle.renewal(later.signed(), later.checkpoint()).unwrap();
+            assert!(chronicle.base().is_none(), "it is in the renewal's hands");
+            let other = chronicle.renewal(later.signed(), later.checkpoint());
+            assert!(other.is_none(), "there is one under way");
+            let base = renewal.run(|_| {}).unwrap();
             assert_eq!(base.atlas().root().unwrap(), later.checkpoint().root);
-            chronicle.rebase(base);
+            assert!(chronicle.rebase(base.clone()));
+            assert!(!chronicle.rebase(base), "it has a beginning");
+            assert_eq!(chronicle.checkpoint(), later.checkpoint());
             assert_eq!(chronicle.number(), 9);
             let is_told = matches!(chronicle.after(feed(), number), News::Word(_));
             assert_eq!(is_told, number < 9);
             assert_eq!(chronicle.after(feed(), number - 1), News::SnapshotNeeded);
-            let again = chronicle.reach(later.signed(), later.checkpoint()).unwrap();
+            let again = chronicle.renewal(later.signed(), later.checkpoint());
             assert!(again.is_none(), "it is there already");
             let last = checkpoint(9);
-            let reached = chronicle.reach(last.signed(), last.checkpoint()).unwrap();
-            assert_eq!(reached.is_some(), number < 9, "the rest of a batch still counts");
+            let renewal = chronicle.renewal(last.signed(), last.checkpoint());
+            assert_eq!(renewal.is_some(), number < 9, "the rest of a batch still counts");
+            let root = renewal.map(|renewal| renewal.run(|_| {}).unwrap().checkpoint().root);
+            assert!(root.is_none_or(|root| root == last.checkpoint().root));
         }
         let ahead = checkpoint(10);
-        assert!(told(&[1..=9]).reach(ahead.signed(), ahead.checkpoint()).unwrap().is_none());
+        let mut chronicle = told(&[1..=9]);
+        assert!(chronicle.renewal(ahead.signed(), ahead.checkpoint()).is_none());
+        assert!(chronicle.base().is_some());
     }
 
     #[test]
@@ -294,7 +310,10 @@ mod tests {
         let mut changes: Vec<_> = (1..=9).map(change).collect();
         changes.pop();
         let other = empty().with(&changes, 9, Timestamp(2), &key()).unwrap();
-        let reached = told(&[1..=9]).reach(other.signed(), other.checkpoint());
-        assert!(matches!(reached, Err(SnapshotError::OtherRoot)));
+        let mut chronicle = told(&[1..=9]);
+        let renewal = chronicle.renewal(other.signed(), other.checkpoint()).unwrap();
+        assert!(matches!(renewal.run(|_| {}), Err(SnapshotError::OtherRoot)));
+        assert_eq!((chronicle.number(), chronicle.checkpoint().number), (9, 0));
+        assert!(matches!(chronicle.after(feed(), 3), News::Word(_)), "batches are still there");
     }
 }

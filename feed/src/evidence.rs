@@ -83,6 +83,7 @@ impl Chronicle {
     /// none if nobody has or had it.
     ///
     /// # Errors
+    /// [`SnapshotError::Renewed`] if it is not in a batch and the snapshot is being renewed,
     /// [`SnapshotError::Damaged`] if the snapshot's names cannot be read.
     pub fn evidence(
         &self,
@@ -92,7 +93,7 @@ impl Chronicle {
         if let Some(signed) = changed.and_then(|number| self.with(number)) {
             return Ok(Some(Evidence::Batch { signed }));
         }
-        let base = self.base();
+        let base = self.base().ok_or(SnapshotError::Renewed)?;
         let proof = base.atlas().prove(name.bare().as_bytes())?;
         Ok(proof.map(|proof| Evidence::Checkpoint { signed: base.signed().clone(), proof }))
     }

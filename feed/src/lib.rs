@@ -4,8 +4,8 @@
 //! it; and clients that do not trust the directory they ask.
 //! **Owns:** the feed's key pair ([`SigningKey`], [`FeedKey`]), what a signature covers ([`Signed`]),
 //! the promise about everything as of one change ([`Checkpoint`]), and both with all names in one
-//! piece ([`SignedSnapshot`]), what was said since ([`Chronicle`]), and
-//! what both prove about one name ([`Evidence`]).
+//! piece ([`SignedSnapshot`]), what was said since ([`Chronicle`]), how a snapshot is brought up to
+//! date where it stands ([`Renewal`]), and what both prove about one name ([`Evidence`]).
 //! **Never:** touches a file, a clock or a network; looks into bytes before their signature was
 //! checked; decides what is new (that is the directory's).
 //!
@@ -20,11 +20,13 @@
 //! of one); a chain of hashes over all changes, which would bind a carrier to deliver them in the
 //! pieces in which they were signed.
 
+mod changes;
 mod checkpoint;
 mod chronicle;
 mod evidence;
 mod key;
 mod keys;
+mod renewal;
 mod signed;
 mod snapshot;
 
@@ -33,5 +35,6 @@ pub use chronicle::{Chronicle, News};
 pub use evidence::{Evidence, EvidenceError, Proven};
 pub use key::{FeedKey, FeedKeyError, SigningKey};
 pub use keys::CarrierKeys;
+pub use renewal::Renewal;
 pub use signed::{Forged, SIGNED_BYTES_MAX, Signed, Statement};
 pub use snapshot::{SignedSnapshot, SnapshotError, pack};

@@ -9,8 +9,8 @@ use atlas::{Atlas, Damaged, MergeError, PackError, Packer, Place, Segment};
 use protocol::control::feed::{Change, Entry, Snapshot};
 use protocol::{Address, Timestamp};
 
+use crate::changes::Latest;
 use crate::checkpoint::Checkpoint;
-use crate::chronicle::merged;
 use crate::key::{FeedKey, SigningKey};
 use crate::signed::{Forged, Signed};
 
@@ -43,6 +43,9 @@ pub enum SnapshotError {
     /// Changes cannot be taken over.
     #[error("the changes cannot be taken over")]
     Merge(#[from] MergeError),
+    /// It is being renewed.
+    #[error("the snapshot is being renewed: ask again in a moment")]
+    Renewed,
 }
 
 impl SignedSnapshot {
@@ -69,7 +72,10 @@ impl SignedSnapshot {
         at: Timestamp,
         key: &SigningKey,
     ) -> Result<Self, SnapshotError> {
-        let atlas = Arc::new(merged(&self.atlas, changes)?);
+        let mut latest = Latest::default();
+        changes.iter().try_for_each(|change| latest.add(change))?;
+        let atlas = latest.merge(Atlas::clone(&self.atlas), |_| {})?;
+        let atlas = Arc::new(atlas);
         let checkpoint = Checkpoint { number, root: atlas.root()?, at, ..self.checkpoint };
         let signed = Signed::of(&checkpoint, key)?;
         Ok(Self { checkpoint, signed, atlas })
@@ -97,6 +103,14 @@ impl SignedSnapshot {
     pub fn stored(signed: Signed, atlas: Arc<Atlas>) -> Result<Self, SnapshotError> {
         let checkpoint = signed.stated()?;
         Ok(Self { checkpoint, signed, atlas })
+    }
+
+    pub(crate) fn from_parts(checkpoint: Checkpoint, signed: Signed, atlas: Arc<Atlas>) -> Self {
+        Self { checkpoint, signed, atlas }
+    }
+
+    pub(crate) fn into_parts(self) -> (Checkpoint, Signed, Arc<Atlas>) {
+        (self.checkpoint, self.signed, self.atlas)
     }
 
     /// Reads the bytes, and checks that the key has signed exactly what is in them.

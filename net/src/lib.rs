@@ -13,6 +13,7 @@
 //! line; a mistake of the operator (a certificate file, a port) is an error that names its fix.
 
 pub mod accept;
+pub mod background;
 pub mod backoff;
 pub mod block;
 pub mod clock;

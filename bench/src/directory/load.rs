@@ -87,11 +87,11 @@ fn batches(one: &Answerer, asked: &[String], first: usize, at_once: usize) -> Ve
     questions.chunks(at_once).map(<[_]>::concat).collect()
 }
 
-struct Caller {
-    address: String,
-    tls: Arc<ClientConfig>,
-    lines: usize,
-    greets: bool,
+pub struct Caller {
+    pub address: String,
+    pub tls: Arc<ClientConfig>,
+    pub lines: usize,
+    pub greets: bool,
 }
 
 impl Caller {
@@ -116,7 +116,7 @@ impl Caller {
         times
     }
 
-    async fn connect(&self) -> TlsStream<TcpStream> {
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
         let tcp = TcpStream::connect(&self.address).await.expect("it listens");
         tcp.set_nodelay(true).expect("a TCP socket");
         let name = ServerName::try_from("localhost").expect("a host name");
@@ -130,7 +130,7 @@ impl Caller {
     }
 }
 
-async fn exchange(
+pub async fn exchange(
     stream: &mut TlsStream<TcpStream>,
     question: &[u8],
     mut lines: usize,

@@ -5,6 +5,7 @@ pub mod names;
 pub mod process;
 mod redis;
 pub mod replica;
+pub mod scale;
 
 use std::time::Duration;
 

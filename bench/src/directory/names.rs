@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use testkit::Random;
 
-const SYLLABLES: [&str; 25] = [
+pub const SYLLABLES: [&str; 25] = [
     "an", "ber", "ca", "do", "el", "fi", "gra", "ho", "in", "ja", "ki", "lo", "ma", "ne", "ol",
     "pe", "qui", "ro", "sa", "ti", "ul", "ve", "wi", "yo", "zu",
 ];
-const EMOJI: [&str; 4] = ["🛠", "🦄", "🐙", "🌍"];
+pub const EMOJI: [&str; 4] = ["🛠", "🦄", "🐙", "🌍"];
 /// Hosts that share the identities.
-const HOSTS: u64 = 2_000;
+pub const HOSTS: u64 = 2_000;
 
 /// Writes a list of different names with their addresses.
 pub fn write(folder: &Path, count: u32) -> PathBuf {

@@ -19,7 +19,7 @@ pub(super) async fn show(
     directory.must_answer().await?;
     let unknown = || Problem::unknown_identity(format!("the directory knows no {name}"));
     // Making a proof hashes a few kilobytes.
-    let evidence = directory.evidence(&name).map_err(Problem::not_provable)?;
+    let evidence = directory.evidence(&name).await.map_err(Problem::not_provable)?;
     let evidence = evidence.ok_or_else(unknown)?;
     Ok(([(header::CACHE_CONTROL, "no-cache")], Json(evidence)))
 }

@@ -35,7 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // For developers: they meet the product as everybody does, over the wire.
     ("testkit", &[]),
-    ("bench", &["testkit"]),
+    // To sign a feed of a hundred million it has to be the registrar.
+    ("bench", &["testkit", "protocol", "atlas", "feed", "directory"]),
     ("conformance", &["testkit"]),
     ("xtask", &[]),
 ];
