@@ -15,7 +15,7 @@ const TEMPLATE: &str = "*.";
 
 /// One host, or one for each identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum HostForm {
+pub enum HostForm {
     /// The identity's labels, and this behind them.
     Below(HostName),
     /// This one.
@@ -33,7 +33,8 @@ impl HostForm {
     }
 
     /// The host for this identity; none if it cannot have one of this form.
-    pub(crate) fn host<'a>(&'a self, name: &'a [u8]) -> Option<Host<'a>> {
+    #[must_use]
+    pub fn host<'a>(&'a self, name: &'a [u8]) -> Option<Host<'a>> {
         match self {
             Self::Whole(host) => Some(host.into()),
             Self::Below(suffix) => Host::below(std::str::from_utf8(name).ok()?, suffix),
@@ -54,7 +55,7 @@ impl HostForm {
 
 /// Hosts that are being collected, as they are written, by the order in which they came.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HostForms {
+pub struct HostForms {
     numbers: HashMap<Box<str>, u32>,
     /// The one that is looked for.
     form: String,
@@ -62,7 +63,7 @@ pub(crate) struct HostForms {
 
 impl HostForms {
     /// The number of the form that this identity's host has; none if there are too many.
-    pub(crate) fn number(&mut self, name: &[u8], host: Host<'_>) -> Option<u32> {
+    pub fn number(&mut self, name: &[u8], host: Host<'_>) -> Option<u32> {
         self.form.clear();
         // Writing to memory does not fail.
         let _ = write!(self.form, "{host}");
@@ -79,6 +80,15 @@ impl HostForms {
         let number = u32::try_from(self.numbers.len()).ok()?;
         self.numbers.insert(self.form.as_str().into(), number);
         Some(number)
+    }
+
+    /// All of them, by their numbers.
+    #[must_use]
+    pub fn forms(&self) -> Vec<HostForm> {
+        let mut forms: Vec<_> = self.numbers.iter().collect();
+        forms.sort_unstable_by_key(|(_, number)| **number);
+        // Each was written for a host.
+        forms.into_iter().filter_map(|(form, _)| HostForm::parse(form)).collect()
     }
 
     /// All of them in order, and the place there of each number.

@@ -43,6 +43,7 @@ mod varint;
 
 pub use atlas::{Atlas, Cursor};
 pub use cut::SEGMENT_NAMES;
+pub use hosts::{HostForm, HostForms};
 pub use merge::{MergeError, Patch};
 pub use pack::{PackError, Packer};
 pub use place::Place;

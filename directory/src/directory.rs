@@ -83,7 +83,23 @@ impl Directory {
     /// # Errors
     /// [`SnapshotFileError`] if it is missing or not whole.
     pub fn open_alone(file: &Path) -> Result<Arc<Self>, SnapshotFileError> {
+        Self::alone(file, |_| Ok(()))
+    }
+
+    /// The same, once it was found that this key has signed all of it.
+    ///
+    /// # Errors
+    /// The same, and [`SnapshotFileError::NotSigned`].
+    pub fn open_signed(file: &Path, key: &FeedKey) -> Result<Arc<Self>, SnapshotFileError> {
+        Self::alone(file, |stored| Ok(stored.check(key)?))
+    }
+
+    fn alone(
+        file: &Path,
+        check: impl FnOnce(&Stored) -> Result<(), SnapshotFileError>,
+    ) -> Result<Arc<Self>, SnapshotFileError> {
         let stored = snapshot_file::load(file)?.ok_or(SnapshotFileError::Missing)?;
+        check(&stored)?;
         let (file, clock) = (file.to_owned(), Arc::new(SystemClock));
         let directory = Self::new(file, limits::ACCEPT, limits::MISSES, clock);
         directory.start_from(stored)?;

@@ -4,7 +4,7 @@
 //! and answers from what it last knew, with the registrar dead and after a cold start from its own
 //! file, for as long as it takes; [`Directory::status`] says how old its knowledge is.
 //! **Owns:** the map from names to addresses ([`table`]), its place in the feed ([`apply`],
-//! [`follow`]), its snapshot file ([`snapshot_file`]), the line conversation ([`session`]), the HTTPS
+//! [`follow`]), its snapshot file ([`snapshot_file`]) and what becomes one ([`import`]), the line conversation ([`session`]), the HTTPS
 //! front ([`web`]) and the DNS front ([`dns`]).
 //! **Never:** waits for a disk, the registrar or another machine to answer a lookup of a name that
 //! is here; asks anybody but its parent ([`Parent`]) for one that is not; says `null` for a name
@@ -26,6 +26,7 @@ pub mod dns;
 mod feed;
 mod follow;
 mod https_feed;
+pub mod import;
 pub mod limits;
 mod metrics;
 mod misses;
@@ -36,7 +37,6 @@ mod renewal;
 mod serve;
 mod session;
 pub mod snapshot_file;
-mod survey;
 mod table;
 mod web;
 
@@ -49,5 +49,4 @@ pub use misses::{MissLimits, MissRate};
 pub use parent::{Parent, ParentError};
 pub use redis_feed::RedisFeed;
 pub use snapshot_file::SnapshotFileError;
-pub use survey::{Survey, SurveyError};
 pub use web::{RelayToken, RelayTokenError};

@@ -34,6 +34,10 @@ pub const IDLE_MAX_WHEN_FULL: Duration = Duration::from_secs(10);
 /// How often an idle connection looks at how full the door is.
 pub const IDLE_CHECK: Duration = Duration::from_secs(15);
 
+/// Bytes of a line, or of a key or its value, in what an existing directory is taken over from.
+/// Longer ones are no names and addresses, which have some 250 bytes each.
+pub const IMPORT_TEXT_BYTES_MAX: usize = 1_024;
+
 /// Questions that came together are answered in one write until the answers have this many bytes.
 pub const ANSWERS_BYTES_MAX: usize = 8 * 1024;
 

@@ -37,6 +37,9 @@ pub enum SnapshotFileError {
     /// The first line is not ours.
     #[error("the snapshot file has another format or version")]
     Format,
+    /// It is whole, and not what the key has signed.
+    #[error("the snapshot file is not to be believed")]
+    NotSigned(#[from] SnapshotError),
     /// A part is not what it should be.
     #[error("the snapshot file is damaged: {0}")]
     Damaged(&'static str),

@@ -161,11 +161,36 @@ pub enum DirectoryCommand {
     /// Make, show, check and write out snapshot files
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Make and show the keys that snapshot files are signed with
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key, and print the feed key that others check with
+    New(NewKeyArgs),
+    /// Print the feed key of a key file
+    Show(OneKey),
+}
+
+#[derive(Debug, Args)]
+pub struct NewKeyArgs {
+    /// The file to write; one that is there is left as it is
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct OneKey {
+    /// The key file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum SnapshotCommand {
-    /// Make a snapshot file of a list of names and addresses
+    /// Make a snapshot file of what an existing directory knows
     Build(BuildArgs),
     /// Show what is in a snapshot file
     Show(OneSnapshot),
@@ -177,19 +202,43 @@ pub enum SnapshotCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   printf 'alice\\tswarm.example.org:25000\\n' > names.tsv
-  warren directory snapshot build --from names.tsv --out directory.snapshot")]
+  warren directory snapshot build --from names.tsv --out directory.snapshot
+  redis-cli --rdb dump.rdb && warren directory key new --out signing.key
+  warren directory snapshot build --from dump.rdb --out directory.snapshot --key-file signing.key")]
 pub struct BuildArgs {
-    /// List with a name, a tab and host:port on each line, in any order ('-': stdin)
+    /// What it knows: a list, an atServers file or a dump of Redis, in any order ('-': stdin)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from: PathBuf,
+    /// In which form that is
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub format: ImportFormatArg,
+    /// Leave out rows that are no name and address, and of a name that is there twice all but the
+    /// last, instead of refusing them
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Sign it with this key, which `warren directory key new` makes
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
     /// The file to write
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ImportFormatArg {
+    /// What its beginning looks like
+    Auto,
+    /// A name, a tab and host:port a line
+    Tsv,
+    /// The atServers file of a split-horizon directory: a name, blanks and host:port a line
+    AtServers,
+    /// A dump of Redis (dump.rdb): keys are names, values host:port
+    Rdb,
 }
 
 #[derive(Debug, Args)]
@@ -207,7 +256,7 @@ pub struct VerifyArgs {
     /// The snapshot file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// The registrar's key, which must have signed all of it
+    /// The key that must have signed all of it
     #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
     pub feed_key: Option<FeedKey>,
     /// Print JSON
@@ -231,7 +280,7 @@ pub struct ServeArgs {
     pub data_dir: DataDirArg,
     /// Answer from this snapshot file, and follow nobody
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "feed_key", "redis"])]
+    #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "redis"])]
     pub snapshot: Option<PathBuf>,
     /// The registrar to follow; with --redis, to follow when Redis is of no use
     #[arg(
@@ -243,7 +292,7 @@ pub struct ServeArgs {
     #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
     pub registrar: Option<String>,
     /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
-    /// endpoints.json of a `warren up`)
+    /// endpoints.json of a `warren up`). With --snapshot, the key that has signed the file
     #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
     pub feed_key: Option<FeedKey>,
     /// Authorities that the registrar's certificate is checked with (PEM)

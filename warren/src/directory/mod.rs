@@ -1,6 +1,7 @@
 //! `warren directory …`: a replica, how it stands, and the files that it starts from.
 
 pub mod dns;
+mod key;
 mod parent;
 mod serve;
 mod snapshot;
@@ -9,7 +10,7 @@ mod watchers;
 
 use std::process::ExitCode;
 
-use crate::args::{DirectoryCommand, SnapshotCommand};
+use crate::args::{DirectoryCommand, KeyCommand, SnapshotCommand};
 use crate::failure::Failure;
 
 /// Does one of them.
@@ -21,6 +22,8 @@ pub fn run(command: &DirectoryCommand) -> Result<ExitCode, Failure> {
         DirectoryCommand::Snapshot(SnapshotCommand::Show(args)) => snapshot::show(args),
         DirectoryCommand::Snapshot(SnapshotCommand::Verify(args)) => snapshot::verify(args),
         DirectoryCommand::Snapshot(SnapshotCommand::Dump(args)) => snapshot::dump(args),
+        DirectoryCommand::Key(KeyCommand::New(args)) => key::make(&args.out),
+        DirectoryCommand::Key(KeyCommand::Show(args)) => key::show(&args.file),
     }?;
     Ok(ExitCode::SUCCESS)
 }

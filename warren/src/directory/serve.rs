@@ -66,8 +66,12 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     };
     let drain = Drain::new();
     let directory = match source {
-        Source::File(file) => {
-            let directory = Directory::open_alone(file).map_err(|error| snapshot(file, &error))?;
+        Source::File(file, key) => {
+            let opened = match key {
+                Some(key) => Directory::open_signed(file, &key),
+                None => Directory::open_alone(file),
+            };
+            let directory = opened.map_err(|error| snapshot(file, &error))?;
             output::line(format_args!(
                 "directory   {address}   (says what {} says)",
                 file.display()
@@ -124,15 +128,15 @@ async fn listen_https(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Where a replica's knowledge comes from.
 enum Source<'a> {
-    /// From a file, once.
-    File(&'a Path),
+    /// From a file, once; with a key, only if it has signed all of it.
+    File(&'a Path, Option<FeedKey>),
     /// From a registrar's feed; the file is for starts without it.
     Feed { feed: Arc<dyn FeedSource>, key: FeedKey, from: String, file: PathBuf },
 }
 
 fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
     if let Some(file) = &args.snapshot {
-        return Ok(Source::File(file));
+        return Ok(Source::File(file, args.feed_key));
     }
     let Some(key) = args.feed_key else {
         return Err(Failure::new(Exit::Usage, "there is nothing to serve").fix(
@@ -188,7 +192,9 @@ fn snapshot(file: &Path, error: &SnapshotFileError) -> Failure {
         SnapshotFileError::Missing => Exit::NotFound,
         _ => Exit::Failed,
     };
-    Failure::from_error(exit, error)
-        .at(file.display())
-        .fix("warren directory snapshot build --from names.tsv --out FILE")
+    let fix = match error {
+        SnapshotFileError::NotSigned(_) => "check --feed-key, or take the file from who signs it",
+        _ => "warren directory snapshot build --from names.tsv --out FILE",
+    };
+    Failure::from_error(exit, error).at(file.display()).fix(fix)
 }

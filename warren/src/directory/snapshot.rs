@@ -1,42 +1,89 @@
 //! `warren directory snapshot …`: making, showing, checking and writing out snapshot files.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use atlas::Atlas;
+use directory::SnapshotFileError;
+use directory::import::{self, Format, ImportError, SurveyError};
 use directory::snapshot_file::{self, Head, Stored};
-use directory::{SnapshotFileError, Survey};
+use feed::{Checkpoint, FeedKey, Signed, SigningKey};
 use indicatif::{ProgressBar, ProgressStyle};
 use net::clock::{Clock, SystemClock};
 use protocol::FeedId;
 use serde::Serialize;
 
-use crate::args::{BuildArgs, OneSnapshot, VerifyArgs};
+use crate::args::{BuildArgs, ImportFormatArg, OneSnapshot, VerifyArgs};
+use crate::directory::key;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// Longest line of a list.
-const LINE_BYTES_MAX: u64 = 1024;
-/// Lines between two moves of the bar.
-const BAR_LINES: u64 = 10_000;
+/// Read at once; the bar moves as often.
+const READ_BYTES: usize = 1 << 20;
 
-/// Makes a snapshot file of a list.
+/// Makes a snapshot file of what an existing directory knows.
 pub fn build(args: &BuildArgs) -> Result<(), Failure> {
-    let (source, bytes) = open_list(&args.from)?;
-    let bar = bar(bytes, "reading");
-    let survey = read_list(source, &bar).inspect_err(|_| bar.abandon())?;
+    let key = args.key_file.as_deref().map(key::read).transpose()?;
+    let (source, bar) = open(&args.from)?;
+    let survey = import::read(source, format(args.format))
+        .map_err(|error| not_imported(&args.from, &error))
+        .inspect_err(|_| bar.abandon())?;
     bar.finish_and_clear();
     let spinner = spinner(format!("packing {} names", survey.len()));
-    let atlas = survey.finish().map_err(|error| Failure::from_error(Exit::Usage, &error))?;
-    let mut feed = [0; 16];
-    getrandom::fill(&mut feed).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-    let now = SystemClock.now();
-    let head = Head::of(&atlas, FeedId::from_bytes(feed), 0, now, now);
-    snapshot_file::save(&args.out, &head, &atlas, &[])
+    let (atlas, bad) = survey.finish(args.skip_bad).map_err(|error| not_packed(&error))?;
+    let (head, signed) = head(&atlas, key.as_ref())?;
+    snapshot_file::save(&args.out, &head, &atlas, &signed)
         .map_err(|error| broken(&args.out, &error))?;
     spinner.finish_and_clear();
-    tell(&Shown::new(&args.out, &head, &atlas)?, args.json)
+    let left_out = bad.as_ref().map_or(0, |bad| bad.count);
+    let feed_key = key.map(|key| key.public());
+    let shown = Shown::new(&args.out, &head, &atlas)?;
+    tell(&Shown { left_out: Some(left_out), feed_key, ..shown }, args.json)?;
+    match bad.filter(|_| !args.json) {
+        Some(bad) => output::line(format_args!("  left out    {bad}")),
+        None => Ok(()),
+    }
+}
+
+/// What a new file says of itself, and, with a key, what the key says of it.
+fn head(atlas: &Atlas, key: Option<&SigningKey>) -> Result<(Head, Vec<Signed>), Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::from_error(Exit::Failed, error);
+    let mut feed = [0; 16];
+    getrandom::fill(&mut feed).map_err(|error| failed(&error))?;
+    let (feed, at) = (FeedId::from_bytes(feed), SystemClock.now());
+    let head = Head::of(atlas, feed, 0, at, at);
+    let Some(key) = key else { return Ok((head, Vec::new())) };
+    let root = atlas.root().map_err(|error| failed(&error))?;
+    let checkpoint = Checkpoint { feed, number: 0, root, at };
+    let signed = Signed::of(&checkpoint, key).map_err(|error| failed(&error))?;
+    Ok((head, vec![signed]))
+}
+
+fn format(arg: ImportFormatArg) -> Option<Format> {
+    match arg {
+        ImportFormatArg::Auto => None,
+        ImportFormatArg::Tsv => Some(Format::Tsv),
+        ImportFormatArg::AtServers => Some(Format::AtServers),
+        ImportFormatArg::Rdb => Some(Format::Rdb),
+    }
+}
+
+fn not_imported(from: &Path, error: &ImportError) -> Failure {
+    let failure = Failure::from_error(Exit::Usage, error).at(from.display());
+    match error {
+        ImportError::Io(_) => failure,
+        ImportError::Rdb(_) => failure.fix("redis-cli --rdb dump.rdb writes a new one"),
+    }
+}
+
+fn not_packed(error: &SurveyError) -> Failure {
+    let failure = Failure::from_error(Exit::Usage, error);
+    match error {
+        SurveyError::Bad(_) => failure.fix("put them right, or pass --skip-bad to leave them out"),
+        _ => failure,
+    }
 }
 
 /// Shows what is in a snapshot file.
@@ -101,10 +148,16 @@ struct Shown<'a> {
     confirmed: String,
     file_bytes: u64,
     memory_bytes: usize,
+    /// Rows of what it was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<u64>,
+    /// With which its signature is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed_key: Option<FeedKey>,
 }
 
 impl<'a> Shown<'a> {
-    fn new(file: &'a Path, head: &Head, atlas: &atlas::Atlas) -> Result<Self, Failure> {
+    fn new(file: &'a Path, head: &Head, atlas: &Atlas) -> Result<Self, Failure> {
         let metadata = file.metadata().map_err(|error| broken(file, &error))?;
         Ok(Self {
             file,
@@ -115,6 +168,8 @@ impl<'a> Shown<'a> {
             confirmed: head.confirmed.to_string(),
             file_bytes: metadata.len(),
             memory_bytes: atlas.memory_bytes(),
+            left_out: None,
+            feed_key: None,
         })
     }
 }
@@ -133,52 +188,33 @@ fn tell(shown: &Shown<'_>, json: bool) -> Result<(), Failure> {
         shown.feed,
         shown.confirmed,
         shown.memory_bytes as f64 / 1_048_576.0,
-    ))
+    ))?;
+    match &shown.feed_key {
+        Some(key) => output::line(format_args!("  feed key    {key}")),
+        None => Ok(()),
+    }
 }
 
-/// The list, and its length in bytes where that is known.
-fn open_list(from: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
+/// What is to be read, and the bar that shows how much of it was.
+fn open(from: &Path) -> Result<(Box<dyn BufRead>, ProgressBar), Failure> {
     if from == Path::new("-") {
-        return Ok((Box::new(BufReader::new(io::stdin())), None));
+        let bar = bar(None, "reading");
+        return Ok((
+            Box::new(BufReader::with_capacity(READ_BYTES, bar.wrap_read(io::stdin()))),
+            bar,
+        ));
     }
     let file = File::open(from).map_err(|error| {
         Failure::new(Exit::NotFound, format!("cannot read {}: {error}", from.display()))
             .fix("pass --from FILE with a name, a tab and host:port on each line")
     })?;
     let bytes = file.metadata().ok().filter(|metadata| metadata.is_file()).map(|m| m.len());
-    Ok((Box::new(BufReader::with_capacity(1 << 20, file)), bytes))
-}
-
-fn read_list(mut source: impl BufRead, bar: &ProgressBar) -> Result<Survey, Failure> {
-    let wrong = |error: &dyn std::error::Error| Failure::from_error(Exit::Usage, error);
-    let mut survey = Survey::default();
-    let (mut line, mut unseen) = (Vec::new(), 0);
-    for number in 1_u64.. {
-        line.clear();
-        let read = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        let read = read.map_err(|error| wrong(&error))?;
-        if read == 0 {
-            break;
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if read as u64 == LINE_BYTES_MAX {
-            let what = format!("line {number} is longer than {LINE_BYTES_MAX} bytes");
-            return Err(Failure::new(Exit::Usage, what));
-        }
-        let text = std::str::from_utf8(&line)
-            .map_err(|_| Failure::new(Exit::Usage, format!("line {number} is not UTF-8")))?;
-        survey.line(number, text).map_err(|error| wrong(&error))?;
-        unseen += read as u64;
-        if number.is_multiple_of(BAR_LINES) {
-            bar.inc(std::mem::take(&mut unseen));
-        }
-    }
-    Ok(survey)
+    let bar = bar(bytes, "reading");
+    Ok((Box::new(BufReader::with_capacity(READ_BYTES, bar.wrap_read(file))), bar))
 }
 
 /// What a file says in the end.
-fn load_end(file: &Path) -> Result<(Head, Arc<atlas::Atlas>), Failure> {
+fn load_end(file: &Path) -> Result<(Head, Arc<Atlas>), Failure> {
     let stored = load(file)?;
     let (number, atlas) = stored.end().map_err(|error| broken(file, &error))?;
     Ok((Head { number, entries: atlas.len() as u64, ..stored.head }, atlas))
