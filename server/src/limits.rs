@@ -162,6 +162,8 @@ pub(crate) const PEER_TEXT_CHARS_MAX: usize = 256;
 pub(crate) const KEY_GENERATIONS_MAX: usize = 2;
 /// Tries to deliver to a name that the directory does not know, before it is given up.
 pub(crate) const UNKNOWN_TRIES_MAX: u32 = 30;
+/// Notifications to such a name for which one look into the directory counts as a try.
+pub(crate) const UNKNOWN_TOGETHER_MAX: usize = 100;
 /// Deliveries of notifications to different receivers at the same time.
 pub(crate) const DELIVERIES_MAX: usize = 16;
 

@@ -15,6 +15,7 @@ mod process;
 mod random;
 mod redis;
 mod replica;
+mod source;
 mod tenant;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use process::{Endpoints, Warren, log_of, resident_bytes, up_command};
 pub use random::Random;
 pub use redis::RedisServer;
 pub use replica::{Replica, build_snapshot};
+pub use source::Source;
 pub use tenant::Tenant;
 
 /// How long anything may take before a test gives up.

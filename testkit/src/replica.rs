@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::certificate::Certificate;
 use crate::process::resident_bytes;
-use crate::{LineClient, PATIENCE};
+use crate::{LineClient, PATIENCE, Source};
 
 /// The options that open one more door each; for each, a line says where it is.
 const DOORS: [&str; 4] = ["--https", "--dns", "--dns-tls", "--metrics"];
+
+/// Opens the relays of these tests.
+const RELAY_TOKEN: &str = "a-token-for-those-who-follow";
 
 /// A directory that runs alone. It ends with this value.
 pub struct Replica {
@@ -50,6 +53,32 @@ impl Replica {
         let said = || std::fs::read_to_string(&log).unwrap();
         assert_eq!(doors.len(), wanted, "the replica ended: {}", said());
         Self { binary: binary.to_owned(), child, doors, _lines: lines, cert: chain }
+    }
+
+    /// Starts one that follows this source and nobody else.
+    pub fn follow(binary: &str, dir: &Path, source: &Source, more: &[&str]) -> Self {
+        let Source { url, ca_file, token_file, feed_key } = source;
+        let (ca_file, token_file) = (ca_file.to_str().unwrap(), token_file.to_str().unwrap());
+        let feed = ["--registrar", url, "--feed-key", feed_key];
+        let trust = ["--ca-file", ca_file, "--token-file", token_file];
+        Self::start(binary, dir, &[&feed, &trust, more].concat())
+    }
+
+    /// Starts one that follows, and that others may follow in its turn: over the source beside it.
+    pub fn relay(binary: &str, dir: &Path, source: &Source) -> (Self, Source) {
+        std::fs::create_dir_all(dir).unwrap();
+        let token_file = dir.join("relay.token");
+        std::fs::write(&token_file, RELAY_TOKEN).unwrap();
+        let token = ["--relay-token-file", token_file.to_str().unwrap()];
+        let front = ["--https", "127.0.0.1:0"];
+        let relay = Self::follow(binary, dir, source, &[front, token].concat());
+        let own = Source {
+            url: format!("https://localhost:{}", relay.port("https")),
+            ca_file: relay.cert.clone(),
+            token_file,
+            feed_key: source.feed_key.clone(),
+        };
+        (relay, own)
     }
 
     /// The port behind the door that it calls by this word; the first of several.

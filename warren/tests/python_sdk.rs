@@ -2,55 +2,141 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use testkit::{Ports, Warren};
+use testkit::{Ports, Replica, Source, Warren};
+
+const WARREN: &str = env!("CARGO_BIN_EXE_warren");
 
 const FLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/sdk_flow.py");
 
-#[test]
-fn the_published_python_sdk_passes_every_check() {
-    let python = std::env::var("WARREN_TEST_PYTHON")
-        .expect("this test needs Python with the SDK: run it through `cargo xtask test`");
-    let scratch = tempfile::tempdir().unwrap();
-    let data = scratch.path().join("data");
+/// Prints where the SDK finds a name.
+const FIND: &str = "\
+import sys
+from at_client.common import AtSign
+from at_client.connections import Address, AtRootConnection
+root = Address.from_string(sys.argv[1])
+print(AtRootConnection.get_instance(root.host, root.port).find_secondary(AtSign(sys.argv[2])))
+";
+
+const PEOPLE: [&str; 2] = ["@alice🛠", "@bob"];
+
+/// Python with the SDK, a directory for it to ask, and whom it trusts.
+struct Sdk {
+    python: String,
+    directory: String,
+    ca_file: PathBuf,
+}
+
+impl Sdk {
+    fn new(directory: &str, ca_file: &Path) -> Self {
+        let python = std::env::var("WARREN_TEST_PYTHON")
+            .expect("this test needs Python with the SDK: run it through `cargo xtask test`");
+        Self { python, directory: directory.to_owned(), ca_file: ca_file.to_owned() }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        command.env("SSL_CERT_FILE", &self.ca_file);
+        command
+    }
+
+    /// Where it finds this name.
+    fn find(&self, name: &str, home: &Path) -> String {
+        let mut command = self.command();
+        let asked = command.args(["-c", FIND, &self.directory, name]).env("HOME", home);
+        let output = asked.output().unwrap();
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {complaints}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Lets two people who are registered go their whole way.
+    fn passes_every_check(&self, warren: &Warren, identities: &[u8]) {
+        let mut flow = self
+            .command()
+            .args(["-u", FLOW, "--directory", &self.directory])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        flow.stdin.take().unwrap().write_all(identities).unwrap();
+        let output = flow.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{complaints}\n{}", testkit::log_of(&warren.dir));
+
+        // Each check of the script stands in its output by name, none left out.
+        let script = std::fs::read_to_string(FLOW).unwrap();
+        let names: Vec<&str> = script
+            .lines()
+            .filter_map(|line| line.strip_prefix("@check(\"")?.strip_suffix("\")"))
+            .collect();
+        assert!(names.len() >= 20, "{names:?}");
+        for name in &names {
+            assert!(
+                said.lines().any(|line| line == format!("ok {name}")),
+                "{name} is missing in {said}"
+            );
+        }
+        assert!(said.contains(&format!("all {} checks passed", names.len())), "{said}");
+        print!("{said}");
+    }
+}
+
+fn start(scratch: &Path, ports: &Ports) -> Warren {
+    let data = scratch.join("data");
     std::fs::create_dir(&data).unwrap();
-    let ports = Ports::reserve(20);
-    let warren = Warren::start(env!("CARGO_BIN_EXE_warren"), &data, &ports, &[]);
+    Warren::start(WARREN, &data, ports, &[])
+}
+
+/// What `warren identity register --json` prints for each of them.
+fn register(warren: &Warren) -> Vec<u8> {
     let mut identities = Vec::new();
-    for name in ["@alice🛠", "@bob"] {
+    for name in PEOPLE {
         let output = warren.command(&["identity", "register", name, "--json"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         identities.extend(output.stdout);
     }
+    identities
+}
 
-    let mut flow = Command::new(python)
-        .args(["-u", FLOW, "--directory", &warren.endpoints.directory])
-        .env("SSL_CERT_FILE", &warren.endpoints.ca_file)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    flow.stdin.take().unwrap().write_all(&identities).unwrap();
-    let output = flow.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{complaints}\n{}", testkit::log_of(&warren.dir));
+#[test]
+fn the_published_python_sdk_passes_every_check() {
+    let scratch = tempfile::tempdir().unwrap();
+    let ports = Ports::reserve(20);
+    let warren = start(scratch.path(), &ports);
+    let sdk = Sdk::new(&warren.endpoints.directory, &warren.endpoints.ca_file);
+    sdk.passes_every_check(&warren, &register(&warren));
+}
 
-    // Each check of the script stands in its output by name, none left out.
-    let script = std::fs::read_to_string(FLOW).unwrap();
-    let names: Vec<&str> = script
-        .lines()
-        .filter_map(|line| line.strip_prefix("@check(\"")?.strip_suffix("\")"))
-        .collect();
-    assert!(names.len() >= 20, "{names:?}");
-    for name in &names {
-        assert!(
-            said.lines().any(|line| line == format!("ok {name}")),
-            "{name} is missing in {said}"
-        );
+#[test]
+fn it_does_so_through_a_directory_that_never_saw_the_registrar() {
+    let scratch = tempfile::tempdir().unwrap();
+    let ports = Ports::reserve(20);
+    let warren = start(scratch.path(), &ports);
+    let dir = |name: &str| scratch.path().join(name);
+    // Only the first of them follows the registrar, the others each the one before.
+    let (_first, source) = Replica::relay(WARREN, &dir("1"), &Source::registrar(&warren.endpoints));
+    let (_second, source) = Replica::relay(WARREN, &dir("2"), &source);
+    let third = Replica::follow(WARREN, &dir("3"), &source, &[]);
+
+    // The SDK trusts one file: those who signed for the servers, and for this directory.
+    let trusted = [&warren.endpoints.ca_file, &third.cert].map(|file| std::fs::read(file).unwrap());
+    let ca_file = dir("trusted.pem");
+    std::fs::write(&ca_file, trusted.concat()).unwrap();
+    let sdk = Sdk::new(&third.address(), &ca_file);
+
+    let identities = register(&warren);
+    for (at, name) in PEOPLE.into_iter().enumerate() {
+        let address = format!("localhost:{}", usize::from(ports.first) + at);
+        third.resolves_to(name, Some(&address));
     }
-    assert!(said.contains(&format!("all {} checks passed", names.len())), "{said}");
-    print!("{said}");
+    sdk.passes_every_check(&warren, &identities);
+
+    let (carol, _) = warren.register("@carol");
+    third.resolves_to("@carol", Some(&carol));
+    assert_eq!(sdk.find("@carol", scratch.path()), carol);
 }

@@ -4,18 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testkit::{Endpoints, PATIENCE, Ports, Replica, Warren};
+use testkit::{PATIENCE, Ports, Replica, Source, Warren};
 
 const WARREN: &str = env!("CARGO_BIN_EXE_warren");
-
-/// A replica that follows the registrar.
-fn follow(dir: &Path, registrar: &Endpoints) -> Replica {
-    let Endpoints { registrar: url, ca_file, admin_token_file, feed_key, .. } = registrar;
-    let (ca_file, token_file) = (ca_file.to_str().unwrap(), admin_token_file.to_str().unwrap());
-    let feed = ["--registrar", url, "--feed-key", feed_key];
-    let trust = ["--ca-file", ca_file, "--token-file", token_file];
-    Replica::start(WARREN, dir, &[feed, trust].concat())
-}
 
 /// A warren beside the replica's files.
 fn with_alice(scratch: &Path, ports: &Ports) -> Warren {
@@ -29,8 +20,8 @@ fn a_replica_follows_the_registrar_and_answers_without_it() {
     let scratch = tempfile::tempdir().unwrap();
     let ports = Ports::reserve(20);
     let warren = with_alice(scratch.path(), &ports);
-    let endpoints = warren.endpoints.clone();
-    let replica = follow(scratch.path(), &endpoints);
+    let source = Source::registrar(&warren.endpoints);
+    let replica = Replica::follow(WARREN, scratch.path(), &source, &[]);
     let alice = format!("localhost:{}", ports.first);
     replica.resolves_to("@alice", Some(&alice));
     replica.resolves_to("@nobody", None);
@@ -52,7 +43,7 @@ fn a_replica_follows_the_registrar_and_answers_without_it() {
     warren.kill();
     replica.resolves_to("@alice", Some(&alice));
     drop(replica);
-    let alone = follow(scratch.path(), &endpoints);
+    let alone = Replica::follow(WARREN, scratch.path(), &source, &[]);
     alone.resolves_to("@alice", Some(&alice));
     alone.resolves_to("@nobody", None);
 }
@@ -62,9 +53,9 @@ fn a_replica_that_knows_nothing_yet_never_says_unknown() {
     let scratch = tempfile::tempdir().unwrap();
     let ports = Ports::reserve(20);
     let warren = with_alice(scratch.path(), &ports);
-    let endpoints = warren.endpoints.clone();
+    let source = Source::registrar(&warren.endpoints);
     warren.kill();
-    let replica = follow(scratch.path(), &endpoints);
+    let replica = Replica::follow(WARREN, scratch.path(), &source, &[]);
     let (code, said) = replica.resolve("@alice");
     assert_eq!(code, Some(6), "unavailable, not unknown: {said}");
 }

@@ -1,27 +1,13 @@
 //! A directory that follows a directory, and `warren resolve --verify`, which believes neither.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::{PATIENCE, Ports, Replica, Warren};
+use testkit::{PATIENCE, Ports, Replica, Source, Warren};
 
 const WARREN: &str = env!("CARGO_BIN_EXE_warren");
-const RELAY_TOKEN: &str = "a-token-for-those-who-follow";
-
-/// A directory with an HTTPS front that others may follow.
-fn follow(dir: &Path, url: &str, ca_file: &Path, token_file: &Path, key: &str) -> Replica {
-    std::fs::create_dir(dir).unwrap();
-    let relay = dir.join("relay.token");
-    std::fs::write(&relay, RELAY_TOKEN).unwrap();
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let front = ["--https", "127.0.0.1:0", "--relay-token-file", &text(&relay)];
-    let feed = ["--registrar", url, "--feed-key", key];
-    let trust = ["--ca-file", &text(ca_file), "--token-file", &text(token_file)];
-    Replica::start(WARREN, dir, &[front, feed, trust].concat())
-}
 
 fn verify(replica: &Replica, name: &str, key: &str) -> Output {
     let https = format!("localhost:{}", replica.port("https"));
@@ -53,19 +39,10 @@ fn a_name_is_proven_through_directories_that_nobody_has_to_trust() {
     let (data, ports) = (scratch.path().join("data"), Ports::reserve(20));
     std::fs::create_dir(&data).unwrap();
     let warren = Warren::start(WARREN, &data, &ports, &["--identity", "@alice"]);
-    let endpoints = warren.endpoints.clone();
-    let key = &endpoints.feed_key;
-    let first = follow(
-        &scratch.path().join("1"),
-        &endpoints.registrar,
-        &endpoints.ca_file,
-        &endpoints.admin_token_file,
-        key,
-    );
-    let relay_token = scratch.path().join("relay.token");
-    std::fs::write(&relay_token, format!("{RELAY_TOKEN}\n")).unwrap();
-    let url = format!("https://localhost:{}", first.port("https"));
-    let second = follow(&scratch.path().join("2"), &url, &first.cert, &relay_token, key);
+    let registrar = Source::registrar(&warren.endpoints);
+    let key = &registrar.feed_key;
+    let (_first, source) = Replica::relay(WARREN, &scratch.path().join("1"), &registrar);
+    let (second, _) = Replica::relay(WARREN, &scratch.path().join("2"), &source);
 
     let alice = proven(&second, "@alice", key);
     assert_eq!(alice["address"], format!("localhost:{}", ports.first));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::notify::{answer_line, told, watch};
+use super::notify::{NOTIFICATION_MEMBERS, answer_line, told, watch};
 use crate::check::{Check, begins, failed, not_applicable, same, that};
 use crate::wire::{Client, SILENCE};
 use crate::world::members;
@@ -44,19 +44,7 @@ async fn monitors(world: Arc<World>) -> Check {
     that(is_line, "one whole line in one record, no prompt", &record)?;
     let body = record.trim_end().strip_prefix("notification: ").unwrap_or_default();
     let told: Value = serde_json::from_str(body).map_err(|_| failed("JSON", body))?;
-    let expected = [
-        "id",
-        "from",
-        "to",
-        "key",
-        "value",
-        "operation",
-        "epochMillis",
-        "messageType",
-        "isEncrypted",
-        "metadata",
-    ];
-    same("members", &members(&told), &expected)
+    same("members", &members(&told), &NOTIFICATION_MEMBERS)
 }
 
 async fn stored(world: Arc<World>) -> Check {

@@ -13,6 +13,20 @@ use crate::wire::Client;
 use crate::world::members;
 use crate::{Statement, World, row};
 
+/// What a notification has in lists and on monitors, in this order.
+pub(super) const NOTIFICATION_MEMBERS: [&str; 10] = [
+    "id",
+    "from",
+    "to",
+    "key",
+    "value",
+    "operation",
+    "epochMillis",
+    "messageType",
+    "isEncrypted",
+    "metadata",
+];
+
 /// Their rows.
 pub const STATEMENTS: &[Statement] = &[
     row!(163, "`notify:` of a key gives a UUID", uuid),
@@ -184,19 +198,7 @@ async fn listed(world: Arc<World>) -> Check {
     ] {
         same(name, &one[name], &value)?;
     }
-    let expected = [
-        "id",
-        "from",
-        "to",
-        "key",
-        "value",
-        "operation",
-        "epochMillis",
-        "messageType",
-        "isEncrypted",
-        "metadata",
-    ];
-    same("members", &members(one), &expected)?;
+    same("members", &members(one), &NOTIFICATION_MEMBERS)?;
     let metadata = &one["metadata"];
     for name in ["availableAt", "expiresAt"] {
         that(metadata[name].is_string(), format_args!("{name}: a string"), metadata)?;

@@ -18,7 +18,9 @@ use tokio::time::Instant;
 use super::kept;
 use super::outbox::Waiting;
 use crate::draft::Draft;
-use crate::limits::{DELIVERY_OVERHEAD, Limits, PEER_NOTIFY_DEADLINE, UNKNOWN_TRIES_MAX};
+use crate::limits::{
+    DELIVERY_OVERHEAD, Limits, PEER_NOTIFY_DEADLINE, UNKNOWN_TOGETHER_MAX, UNKNOWN_TRIES_MAX,
+};
 use crate::outbound::{Access, PeerError};
 use crate::refusal::Refusal;
 use crate::server::Server;
@@ -101,7 +103,7 @@ async fn deliver(server: &Arc<Server>, waiting: &Waiting) -> Result<Tried, Refus
     }
 }
 
-/// Writes down that a try has failed, and gives up where there is no hope.
+/// Writes down that a try has failed.
 async fn failed(
     server: &Server,
     waiting: &Waiting,
@@ -110,17 +112,50 @@ async fn failed(
 ) -> Result<Tried, Refusal> {
     let (why, receiver, tries) = (error.label(), &waiting.to, notification.retry_count);
     tracing::debug!(why, %receiver, tries, "a notification is not delivered");
-    let pause = pause_after(&server.world().limits, notification.at, server.now());
-    let is_hopeless = matches!(error, PeerError::Unknown(_)) && tries >= UNKNOWN_TRIES_MAX;
-    if is_hopeless {
-        let errored = Notification { status: Status::Errored, ..notification };
-        settle(server, waiting, Some(errored)).await?;
-        return Ok(Tried::Done);
+    if matches!(error, PeerError::Unknown(_)) {
+        return unknown(server, receiver).await;
     }
-    let retry_count = tries.saturating_add(1);
-    let errored = Notification { status: Status::Errored, retry_count, ..notification };
+    let pause = pause_after(&server.world().limits, notification.at, server.now());
+    let errored = after_a_try(notification);
     server.write(|draft| rewrite(draft, &errored)).await?;
     Ok(Tried::Again(pause))
+}
+
+/// Nobody has the receiver's name: that was a try for the others that wait for it as well.
+async fn unknown(server: &Server, receiver: &AtSign) -> Result<Tried, Refusal> {
+    let all = server.ledger().queues(|queues| queues.front(receiver, UNKNOWN_TOGETHER_MAX));
+    let mut oldest_left = None;
+    for waiting in &all {
+        server.charge(Standing::Owner, DELIVERY_OVERHEAD);
+        let left = tried_in_vain(server, waiting).await?;
+        oldest_left = oldest_left.or(left);
+    }
+    Ok(oldest_left.map_or(Tried::Done, |queued| {
+        Tried::Again(pause_after(&server.world().limits, queued, server.now()))
+    }))
+}
+
+/// Counts a try, and gives up where there is no hope; when it was queued, if it goes on waiting.
+async fn tried_in_vain(server: &Server, waiting: &Waiting) -> Result<Option<Timestamp>, Refusal> {
+    let is_over = waiting.expires_at < server.now();
+    let sent = server.ledger().read(|view| kept::sent(view, &waiting.id)).await?;
+    let Some(notification) = sent.filter(|_| !is_over) else {
+        settle(server, waiting, None).await?;
+        return Ok(None);
+    };
+    if notification.retry_count >= UNKNOWN_TRIES_MAX {
+        let errored = Notification { status: Status::Errored, ..notification };
+        settle(server, waiting, Some(errored)).await?;
+        return Ok(None);
+    }
+    let errored = after_a_try(notification);
+    server.write(|draft| rewrite(draft, &errored)).await?;
+    Ok(Some(errored.at))
+}
+
+fn after_a_try(notification: Notification) -> Notification {
+    let retry_count = notification.retry_count.saturating_add(1);
+    Notification { status: Status::Errored, retry_count, ..notification }
 }
 
 /// As long as it has waited, within limits; a clock that jumps harms nothing.

@@ -131,6 +131,12 @@ impl Queues {
         tries.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
+    /// The first that wait for a receiver, at most so many.
+    pub(crate) fn front(&self, receiver: &AtSign, most: usize) -> Vec<Waiting> {
+        let waiting = self.receivers.get(receiver).map(|queue| queue.waiting.iter().take(most));
+        waiting.into_iter().flatten().cloned().collect()
+    }
+
     /// The first that waits for a receiver. If none does, nobody takes care of it any more.
     pub(crate) fn first(&mut self, receiver: &AtSign) -> Option<Waiting> {
         let first = self.receivers.get(receiver).and_then(|queue| queue.waiting.front().cloned());

@@ -88,6 +88,33 @@ async fn s166_s167_s168_s172_how_a_notification_fares_can_be_asked() {
 }
 
 #[tokio::test]
+async fn all_that_wait_for_a_name_that_nobody_has_are_tried_together() {
+    let lab = Lab::with(|limits| limits.retry_pause_max = limits.retry_pause_first).await;
+    let alice_runs = lab.start("@alice").await;
+    let mut alice = lab.owner("@alice").await;
+    for id in ["first", "second", "third"] {
+        alice.data(&format!("notify:id:{id}:@nobody:k{id}@alice:v")).await;
+    }
+    reaches(&mut alice, "third", "errored").await;
+    let mut tries = Vec::new();
+    for id in ["third", "second", "first"] {
+        let told = alice.json(&format!("notify:fetch:{id}")).await;
+        tries.push(told["retryCount"].as_str().unwrap().parse::<u32>().unwrap());
+    }
+    // Those that came first were tried once or twice before; and one may go on meanwhile.
+    assert!(tries[2] < tries[0] + 10, "{tries:?}");
+    let began = Instant::now();
+    while alice_runs.server.waiting() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "they are not given up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for id in ["first", "second", "third"] {
+        assert_eq!(alice.json(&format!("notify:fetch:{id}")).await["retryCount"], "30", "{id}");
+        reaches(&mut alice, id, "errored").await;
+    }
+}
+
+#[tokio::test]
 async fn s171_lists_are_filtered_by_day_and_by_expression() {
     let lab = Lab::new().await;
     let _alice = lab.start("@alice").await;
