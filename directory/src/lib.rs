@@ -25,6 +25,7 @@ mod directory;
 pub mod dns;
 mod feed;
 mod follow;
+mod horizon;
 mod https_feed;
 pub mod import;
 pub mod limits;

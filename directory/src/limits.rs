@@ -147,6 +147,10 @@ pub const HTTPS_RETRY_AFTER: Duration = Duration::from_secs(2);
 pub const HTTPS_PREFLIGHT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Names in one lookup of several.
 pub const HTTPS_LOOKUP_NAMES_MAX: usize = 256;
+/// Of these so many may be on their way to the parent at a time.
+pub const HTTPS_LOOKUP_BEYOND_MAX: usize = 16;
+/// The unknown names of one request delay its answer by no more than this.
+pub const HTTPS_MISSES_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Bytes of its body.
 pub const HTTPS_BODY_BYTES_MAX: usize = 32 * 1024;
 /// For its body to be there.
@@ -159,16 +163,20 @@ pub const DNS_ACCEPT: AcceptLimits = AcceptLimits {
     handshake_deadline: Duration::from_secs(5),
 };
 
-/// Bytes of a question of DNS, with all that stands behind it.
+/// Bytes of a question of DNS over TCP and TLS, with all that stands behind it.
 pub const DNS_QUERY_BYTES_MAX: usize = 4_096;
 /// Records behind a question that are looked at for EDNS.
 pub const DNS_QUERY_RECORDS_MAX: usize = 8;
-/// Bytes of an answer over UDP: what every path carries in one piece.
+/// Bytes of a question and of an answer over UDP: what every path carries in one piece.
 pub const DNS_PAYLOAD_MAX: u16 = 1_232;
 /// Bytes of an answer over UDP to a client that does not say what it takes (RFC 1035).
 pub const DNS_PAYLOAD_MIN: u16 = 512;
-/// Bytes of an answer over TCP and TLS.
+/// Bytes of an answer over TCP and TLS: what a name in it can be pointed to within, and several
+/// times a proof.
 pub const DNS_ANSWER_BYTES_MAX: u16 = 16_384;
+
+/// Questions over UDP for which the parent is asked at the same time, or that wait for their turn.
+pub const DNS_PARENT_QUESTIONS_MAX: usize = 256;
 
 /// Bytes of the zone's name in messages: so every name that can own keys has room in front of it.
 pub const DNS_ZONE_BYTES_MAX: usize = 40;

@@ -100,6 +100,13 @@ impl Accounts {
         self.address.miss(self.limits.address, now);
         self.network.miss(self.limits.network, now);
     }
+
+    /// One more, and how long it has to wait.
+    pub(crate) fn charge(&self, now: Instant) -> Duration {
+        let delay = self.delay(now);
+        self.miss(now);
+        delay
+    }
 }
 
 impl Account {

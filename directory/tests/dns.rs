@@ -3,116 +3,41 @@
 
 mod common;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use common::{Registrar, Running, SOON, change, name};
-use directory::dns::{DnsFront, Zone, name::encode};
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use common::dns::{Front, data, dns, framed, question, receive, send};
+use common::{Registrar, Running, SOON, change, name, the_key};
+use directory::dns::name::encode;
+use feed::Evidence;
+use hickory_proto::op::{Edns, Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::svcb::SvcParamValue;
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use net::drain::Drain;
+use hickory_proto::rr::{DNSClass, RData, RecordType};
 use net::telemetry::{Metrics, encode_metrics};
-use net::udp::UdpDoor;
-use protocol::HostName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// As large as it gets: 55 emoji of 4 bytes.
 const LONG: &str = "🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍🛠🦄🐙🌍";
 
-struct Front {
-    running: Running,
-    front: Arc<DnsFront>,
-    udp: SocketAddr,
-    tcp: SocketAddr,
-}
-
-impl Front {
-    async fn start(rate: u32) -> Self {
-        let everybody = [
-            change(1, "alice", Some("swarm.dir.example:25000"), 1),
-            change(2, "bob", Some("127.0.0.9:25001"), 1),
-            change(3, "carol", Some("elsewhere.example:25002"), 7),
-            change(4, "alice🛠", Some("swarm.dir.example:25003"), 1),
-            change(5, LONG, Some("swarm.dir.example:25004"), 1),
-            change(6, "gone", Some("swarm.dir.example:25005"), 1),
-            change(7, "gone", None, 2),
-        ];
-        let registrar = Registrar::new(everybody.to_vec());
-        Self::over(Running::following(&registrar).await, rate).await
-    }
-
-    async fn over(running: Running, rate: u32) -> Self {
-        let host = |text| HostName::parse(text).unwrap();
-        let mut addresses: Vec<(HostName, IpAddr)> = vec![
-            (host("swarm.dir.example"), "192.0.2.7".parse().unwrap()),
-            (host("swarm.dir.example"), "2001:db8::7".parse().unwrap()),
-            (host("a.ns.dir.example"), "192.0.2.53".parse().unwrap()),
-        ];
-        for last in 0..100 {
-            addresses.push((host("many.dir.example"), IpAddr::from([192, 0, 2, last])));
-        }
-        let zone =
-            Zone::new(&host("dir.example"), &[host("a.ns.dir.example")], &addresses).unwrap();
-        let front = DnsFront::new(Arc::clone(&running.directory), zone, rate);
-        let door = UdpDoor::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (udp, tcp) = (door.local_addr().unwrap(), listener.local_addr().unwrap());
-        let drain: &Drain = &running.drain;
-        drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
-        drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
-        Self { running, front, udp, tcp }
-    }
-
-    async fn socket(&self) -> UdpSocket {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.connect(self.udp).await.unwrap();
-        socket
-    }
-
-    /// What comes back for these bytes; none if nothing does.
-    async fn raw(&self, bytes: &[u8]) -> Option<Message> {
-        let socket = self.socket().await;
-        socket.send(bytes).await.unwrap();
-        let mut buffer = vec![0; 4096];
-        let wait = std::time::Duration::from_millis(300);
-        let length = timeout(wait, socket.recv(&mut buffer)).await.ok()?.unwrap();
-        Some(Message::from_vec(&buffer[..length]).unwrap())
-    }
-
-    async fn ask(&self, name: &str, kind: RecordType) -> Message {
-        let asked = question(name, kind);
-        let answer = self.raw(&asked.to_vec().unwrap()).await.expect("an answer");
-        assert_eq!(answer.metadata.id, asked.metadata.id);
-        assert_eq!(answer.metadata.message_type, MessageType::Response);
-        assert_eq!(answer.queries, asked.queries);
-        answer
-    }
-
-    async fn code(&self, name: &str, kind: RecordType) -> ResponseCode {
-        self.ask(name, kind).await.metadata.response_code
-    }
-}
-
-fn dns(text: &str) -> Name {
-    Name::from_ascii(text).unwrap()
-}
-
-fn question(name: &str, kind: RecordType) -> Message {
-    let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(dns(name), kind));
-    message
-}
-
-fn data(records: &[Record]) -> Vec<String> {
-    records.iter().map(|record| record.data.to_string()).collect()
+/// A front over a few names.
+async fn start(rate: u32) -> Front {
+    let everybody = [
+        change(1, "alice", Some("swarm.dir.example:25000"), 1),
+        change(2, "bob", Some("127.0.0.9:25001"), 1),
+        change(3, "carol", Some("elsewhere.example:25002"), 7),
+        change(4, "alice🛠", Some("swarm.dir.example:25003"), 1),
+        change(5, LONG, Some("swarm.dir.example:25004"), 1),
+        change(6, "gone", Some("swarm.dir.example:25005"), 1),
+        change(7, "gone", None, 2),
+    ];
+    let registrar = Registrar::new(everybody.to_vec());
+    Front::over(Running::following(&registrar).await, rate).await
 }
 
 #[tokio::test]
 async fn an_identity_has_a_service_an_address_and_a_text() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let service = front.ask("_atproto._tcp.alice.dir.example.", RecordType::SRV).await;
     assert!(service.metadata.authoritative && !service.metadata.recursion_available);
     assert_eq!(data(&service.answers), ["0 0 25000 swarm.dir.example."]);
@@ -132,7 +57,7 @@ async fn an_identity_has_a_service_an_address_and_a_text() {
 
 #[tokio::test]
 async fn a_server_at_a_bare_address_is_pointed_to_by_the_identity_itself() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let service = front.ask("_atproto._tcp.bob.dir.example.", RecordType::SRV).await;
     assert_eq!(data(&service.answers), ["0 0 25001 bob.dir.example."]);
     assert_eq!(data(&service.additionals), ["127.0.0.9"]);
@@ -144,7 +69,7 @@ async fn a_server_at_a_bare_address_is_pointed_to_by_the_identity_itself() {
 
 #[tokio::test]
 async fn names_that_labels_cannot_hold_are_found_under_their_encoding() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     for (identity, port) in [("alice🛠", 25003), (LONG, 25004)] {
         let labels = encode(&name(identity)).unwrap().join(".");
         let service = format!("_atproto._tcp.{labels}.dir.example.");
@@ -161,7 +86,7 @@ async fn names_that_labels_cannot_hold_are_found_under_their_encoding() {
 
 #[tokio::test]
 async fn what_there_is_not_is_told_apart_from_what_has_no_such_record() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     for (asked, kind, code) in [
         ("nobody.dir.example.", RecordType::A, ResponseCode::NXDomain),
         ("gone.dir.example.", RecordType::SVCB, ResponseCode::NXDomain),
@@ -195,7 +120,7 @@ async fn what_there_is_not_is_told_apart_from_what_has_no_such_record() {
 
 #[tokio::test]
 async fn the_zone_itself_and_its_hosts() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let servers = front.ask("dir.example.", RecordType::NS).await;
     assert_eq!(data(&servers.answers), ["a.ns.dir.example."]);
     assert_eq!(data(&servers.additionals), ["192.0.2.53"]);
@@ -208,7 +133,7 @@ async fn the_zone_itself_and_its_hosts() {
 
 #[tokio::test]
 async fn only_the_zone_is_answered_for_and_never_all_of_it() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     for (asked, kind) in [
         ("example.", RecordType::SOA),
         ("elsewhere.example.", RecordType::A),
@@ -231,7 +156,7 @@ async fn only_the_zone_is_answered_for_and_never_all_of_it() {
 
 #[tokio::test]
 async fn nonsense_gets_a_code_and_answers_get_none() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let good = question("alice.dir.example.", RecordType::A).to_vec().unwrap();
     let with = |at: usize, byte: u8| {
         let mut bytes = good.clone();
@@ -260,7 +185,7 @@ async fn nonsense_gets_a_code_and_answers_get_none() {
 
 #[tokio::test]
 async fn edns_is_answered_with_edns() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let mut asked = question("alice.dir.example.", RecordType::A);
     let mut edns = Edns::new();
     edns.set_max_payload(4096).set_dnssec_ok(true);
@@ -278,7 +203,7 @@ async fn edns_is_answered_with_edns() {
 
 #[tokio::test]
 async fn what_is_too_large_is_cut_and_comes_whole_over_tcp() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let plain = front.ask("many.dir.example.", RecordType::A).await;
     assert!(plain.metadata.truncation && plain.answers.is_empty());
     let mut asked = question("many.dir.example.", RecordType::A);
@@ -297,7 +222,7 @@ async fn what_is_too_large_is_cut_and_comes_whole_over_tcp() {
 
 #[tokio::test]
 async fn questions_on_a_connection_may_come_together_and_in_pieces() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let mut stream = TcpStream::connect(front.tcp).await.unwrap();
     let questions: Vec<_> = (0..500)
         .map(|at| {
@@ -322,7 +247,7 @@ async fn questions_on_a_connection_may_come_together_and_in_pieces() {
 
 #[tokio::test]
 async fn a_connection_that_sends_nonsense_is_closed() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let mut answer = question("alice.dir.example.", RecordType::A);
     answer.metadata.message_type = MessageType::Response;
     for bytes in [vec![0xff, 0xff, 0], vec![0, 2, 1, 2], framed(&answer)] {
@@ -334,7 +259,7 @@ async fn a_connection_that_sends_nonsense_is_closed() {
 
 #[tokio::test]
 async fn who_floods_is_sent_to_tcp() {
-    let front = Front::start(1).await;
+    let front = start(1).await;
     let socket = front.socket().await;
     let bytes = question("alice.dir.example.", RecordType::TXT).to_vec().unwrap();
     let (mut whole, mut cut, mut none) = (0, 0, 0);
@@ -373,7 +298,7 @@ async fn a_directory_that_knows_nothing_yet_fails_and_never_says_unknown() {
 
 #[tokio::test]
 async fn what_is_counted_names_nobody() {
-    let front = Front::start(0).await;
+    let front = start(0).await;
     let mut metrics = Metrics::with_prefix("dns");
     front.front.register(&mut metrics);
     front.ask("alice.dir.example.", RecordType::SVCB).await;
@@ -390,23 +315,77 @@ async fn what_is_counted_names_nobody() {
     assert!(!text.contains("alice") && !text.contains("nobody"));
 }
 
-fn framed(message: &Message) -> Vec<u8> {
-    let bytes = message.to_vec().unwrap();
-    let mut framed = u16::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
-    framed.extend(bytes);
-    framed
+#[tokio::test]
+async fn a_proof_is_had_over_tcp_and_leads_to_the_registrars_word() {
+    let registrar = Registrar::new(vec![
+        change(1, "alice", Some("swarm.dir.example:25000"), 1),
+        change(2, LONG, Some("swarm.dir.example:25004"), 1),
+    ]);
+    let front = Front::over(Running::following(&registrar).await, 0).await;
+    registrar.publish(change(3, "bob", Some("127.0.0.9:25001"), 2));
+    assert!(front.running.directory.reached(3, SOON).await);
+    for (who, address) in [
+        ("alice", "swarm.dir.example:25000"),
+        (LONG, "swarm.dir.example:25004"),
+        ("bob", "127.0.0.9:25001"),
+    ] {
+        let asked = format!("_proof.{}.dir.example.", encode(&name(who)).unwrap().join("."));
+        let over_udp = front.ask(&asked, RecordType::TXT).await;
+        assert!(over_udp.metadata.truncation && over_udp.answers.is_empty());
+
+        let mut stream = TcpStream::connect(front.tcp).await.unwrap();
+        send(&mut stream, &[question(&asked, RecordType::TXT)]).await;
+        let answer = receive(&mut stream).await.unwrap();
+        let RData::TXT(text) = &answer.answers[0].data else { panic!("{answer}") };
+        let evidence: Evidence = serde_json::from_slice(&text.txt_data.concat()).unwrap();
+        let proven = evidence.check(&the_key().public(), &name(who)).unwrap();
+        assert_eq!(proven.address.unwrap().to_string(), address);
+        assert!(evidence.check(&the_key().public(), &name("mallory")).is_err());
+    }
+    assert_eq!(
+        front.code("_proof.nobody.dir.example.", RecordType::TXT).await,
+        ResponseCode::NXDomain
+    );
+    let other = front.ask("_proof.alice.dir.example.", RecordType::A).await;
+    assert_eq!(other.metadata.response_code, ResponseCode::NoError);
+    assert!(other.answers.is_empty() && !other.metadata.truncation);
 }
 
-async fn send(stream: &mut TcpStream, questions: &[Message]) {
-    let bytes: Vec<u8> = questions.iter().flat_map(framed).collect();
-    stream.write_all(&bytes).await.unwrap();
+#[tokio::test]
+async fn a_proof_without_room_is_no_record() {
+    // One signed batch of so many changes is the only word about them.
+    let registrar = Registrar::new(vec![change(1, "alice", Some("localhost:1"), 1)]);
+    let front = Front::over(Running::following(&registrar).await, 0).await;
+    registrar.set_away(true);
+    for number in 2..=400 {
+        registrar.publish(change(number, &format!("name{number}"), Some("localhost:1"), 1));
+    }
+    registrar.set_away(false);
+    assert!(front.running.directory.reached(400, 4 * SOON).await);
+    let mut stream = TcpStream::connect(front.tcp).await.unwrap();
+    send(&mut stream, &[question("_proof.name400.dir.example.", RecordType::TXT)]).await;
+    let answer = receive(&mut stream).await.unwrap();
+    assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
+    assert!(answer.answers.is_empty() && !answer.metadata.truncation);
 }
 
-/// The next answer; none once the server has closed.
-async fn receive(stream: &mut TcpStream) -> Option<Message> {
-    let mut length = [0; 2];
-    timeout(SOON, stream.read_exact(&mut length)).await.unwrap().ok()?;
-    let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut bytes).await.unwrap();
-    Some(Message::from_vec(&bytes).unwrap())
+#[tokio::test]
+async fn datagrams_that_come_together_are_all_answered() {
+    let front = start(0).await;
+    let socket = front.socket().await;
+    for at in 0..200_u16 {
+        let mut asked = question("alice.dir.example.", RecordType::TXT);
+        asked.metadata.id = at;
+        socket.send(&asked.to_vec().unwrap()).await.unwrap();
+    }
+    let (mut seen, mut buffer) = (std::collections::BTreeSet::new(), vec![0; 4096]);
+    while seen.len() < 200 {
+        let length = timeout(SOON, socket.recv(&mut buffer)).await.unwrap().unwrap();
+        let answer = Message::from_vec(&buffer[..length]).unwrap();
+        assert_eq!(data(&answer.answers), ["host=swarm.dir.example port=25000 epoch=1"]);
+        seen.insert(answer.metadata.id);
+    }
+    // A drain ends the threads of the sockets.
+    front.running.drain.start();
+    assert!(front.running.drain.finished(SOON).await);
 }

@@ -6,7 +6,8 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::https::{Answer, https};
+use common::https::{Answer, https, https_below};
+use common::parent::nobody;
 use common::schema::{check, resolve};
 use common::{Registrar, Running, change};
 use serde_json::{Value, json};
@@ -71,6 +72,15 @@ fn early_cases() -> Vec<Case> {
     ]
 }
 
+/// Of one below a parent that does not answer.
+fn lost_cases() -> Vec<Case> {
+    vec![
+        case(IDENTITY, "get", 503, "nobody"),
+        case(PROOF, "get", 421, "nobody"),
+        lookup(503, r#"{"identities":["@alice","@nobody"]}"#),
+    ]
+}
+
 async fn ready() -> Running {
     let registrar = Registrar::new(vec![change(1, "alice", Some("localhost:25000"), 1)]);
     https(Running::following(&registrar).await).await
@@ -120,9 +130,10 @@ fn fits(document: &Value, case: &Case, answer: &Answer) -> Result<(), String> {
 #[tokio::test]
 async fn every_answer_of_the_document_is_had_by_asking_and_fits_its_schema() {
     let (ready, early) = (ready().await, https(Running::start().await).await);
+    let lost = https_below(self::ready().await, Some(nobody(&ready).await)).await;
     let document = ready.get("/v1/openapi.json").await.json();
     let mut had = BTreeSet::new();
-    for (running, cases) in [(&ready, cases()), (&early, early_cases())] {
+    for (running, cases) in [(&ready, cases()), (&early, early_cases()), (&lost, lost_cases())] {
         for case in cases {
             let answer = ask(running, &case).await;
             let what = format!("{} {} {}", case.method, case.asked, case.status);
@@ -172,6 +183,6 @@ async fn the_check_finds_what_does_not_fit() {
         assert!(check(&document, &record, &bad).is_err(), "{member}: {wrong}");
     }
     let mut bad = good;
-    bad.as_object_mut().unwrap().remove("epoch");
+    bad.as_object_mut().unwrap().remove("port");
     assert!(check(&document, &record, &bad).is_err(), "a member is missing");
 }

@@ -38,8 +38,8 @@ pub const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes that wait in front of a UDP socket, if the system allows as many.
 pub const UDP_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
-/// Datagrams that a UDP socket answers before other tasks have their turn.
-pub(crate) const UDP_TURN_MAX: usize = 64;
+/// Datagrams that are received, and answers that are sent, in one call of the system.
+pub const UDP_BATCH_MAX: usize = 32;
 /// Once the end has begun, a listener still takes those who have connected, until nobody has come
 /// for this long…
 pub const LAST_ACCEPT_PAUSE: Duration = Duration::from_millis(10);

@@ -1,19 +1,22 @@
 //! DNS over a stream (RFC 7766): each message behind its length. Questions that came together are
 //! answered in one write, in their order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use net::drain::Drain;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::DnsFront;
+use super::answer::Outcome;
 use super::counts::Transport;
 use crate::limits::{
     ANSWERS_BYTES_MAX, DNS_IDLE_MAX, DNS_IDLE_MAX_WHEN_FULL, DNS_MESSAGE_DEADLINE,
     DNS_QUERY_BYTES_MAX, DNS_WRITE_DEADLINE,
 };
+use crate::misses::Accounts;
 
 /// The length in front of a message.
 const LENGTH_BYTES: usize = 2;
@@ -26,27 +29,44 @@ enum Front<'a> {
     TooLong,
 }
 
+/// What answers on one connection need.
+struct Answering<'a, S> {
+    stream: &'a mut S,
+    by: Transport,
+    /// What unknown names are put down to, if to anything.
+    accounts: Option<Accounts>,
+    drain: Drain,
+    /// Answers that are still to be sent.
+    out: Vec<u8>,
+}
+
 impl DnsFront {
     /// Answers until the client goes, is silent for too long or sends nonsense.
-    pub(super) async fn converse<S>(self: Arc<Self>, mut stream: S, by: Transport, drain: Drain)
-    where
+    pub(super) async fn converse<S>(
+        self: Arc<Self>,
+        mut stream: S,
+        by: Transport,
+        peer: IpAddr,
+        drain: Drain,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (mut bytes, mut out) = (Vec::new(), Vec::new());
+        let accounts = self.horizon.directory.misses.accounts(peer, Instant::now());
+        let (stream, out) = (&mut stream, Vec::new());
+        let mut answering = Answering { stream, by, accounts, drain: drain.clone(), out };
+        let mut bytes = Vec::new();
         loop {
             let read = tokio::select! {
                 biased;
-                read = self.more(&mut stream, &mut bytes) => read,
+                read = self.more(answering.stream, &mut bytes) => read,
                 () = drain.draining() => break,
             };
-            if read.is_none()
-                || self.answer_all(&mut stream, by, &mut bytes, &mut out).await.is_none()
-            {
+            if read.is_none() || self.answer_all(&mut answering, &mut bytes).await.is_none() {
                 break;
             }
         }
         // The peer may be gone.
-        drop(timeout(DNS_WRITE_DEADLINE, stream.shutdown()).await);
+        drop(timeout(DNS_WRITE_DEADLINE, answering.stream.shutdown()).await);
     }
 
     /// Reads until there is at least one whole message; none at the end.
@@ -71,36 +91,49 @@ impl DnsFront {
     }
 
     /// Answers all whole messages; none where one gets no answer, or the client takes none.
-    async fn answer_all<S>(
-        &self,
-        stream: &mut S,
-        by: Transport,
-        bytes: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) -> Option<()>
+    async fn answer_all<S>(&self, to: &mut Answering<'_, S>, bytes: &mut Vec<u8>) -> Option<()>
     where
         S: AsyncWrite + Unpin,
     {
         let (mut done, mut answer) = (0, Vec::new());
         while let Front::Message(message) = front(bytes.get(done..).unwrap_or_default()) {
-            let read = self.read(message)?;
-            if !self.answer(read, by, &mut answer) {
-                return None;
-            }
-            out.extend_from_slice(&u16::try_from(answer.len()).ok()?.to_be_bytes());
-            out.extend_from_slice(&answer);
+            self.answer_one(to, message, &mut answer).await?;
+            to.out.extend_from_slice(&u16::try_from(answer.len()).ok()?.to_be_bytes());
+            to.out.extend_from_slice(&answer);
             done += LENGTH_BYTES + message.len();
-            if out.len() >= ANSWERS_BYTES_MAX {
-                flush(stream, out).await?;
+            if to.out.len() >= ANSWERS_BYTES_MAX {
+                to.flush().await?;
             }
         }
         bytes.drain(..done);
-        flush(stream, out).await?;
+        to.flush().await?;
         if bytes.is_empty() {
             // A connection that waits holds no buffers.
-            (*bytes, *out) = (Vec::new(), Vec::new());
+            (*bytes, to.out) = (Vec::new(), Vec::new());
         }
         Some(())
+    }
+
+    /// Makes one answer. Before one that takes long, those before it are sent.
+    async fn answer_one<S>(
+        &self,
+        to: &mut Answering<'_, S>,
+        message: &[u8],
+        answer: &mut Vec<u8>,
+    ) -> Option<()>
+    where
+        S: AsyncWrite + Unpin,
+    {
+        let read = self.read(message)?;
+        let mut outcome = self.answer(&read, to.by, self.unasked(), answer);
+        if let Outcome::AskBeyond(name) = &outcome {
+            to.flush().await?;
+            outcome = self.answer_beyond(&read, to.by, name, answer).await;
+        }
+        match outcome {
+            Outcome::Missed => to.wait_for_miss(self).await,
+            _ => Some(()),
+        }
     }
 
     /// Half full, the door has less patience.
@@ -123,15 +156,30 @@ fn front(bytes: &[u8]) -> Front<'_> {
     }
 }
 
-async fn flush<S>(stream: &mut S, out: &mut Vec<u8>) -> Option<()>
-where
-    S: AsyncWrite + Unpin,
-{
-    let send = async {
-        stream.write_all(out).await?;
-        stream.flush().await
-    };
-    timeout(DNS_WRITE_DEADLINE, send).await.ok()?.ok()?;
-    out.clear();
-    Some(())
+impl<S: AsyncWrite + Unpin> Answering<'_, S> {
+    /// Waits as long as an unknown name costs whoever asks from here, as over the line protocol.
+    async fn wait_for_miss(&mut self, front: &DnsFront) -> Option<()> {
+        let Some(accounts) = &self.accounts else { return Some(()) };
+        let delay = accounts.charge(Instant::now());
+        if delay.is_zero() {
+            return Some(());
+        }
+        front.horizon.directory.counts.delayed();
+        self.flush().await?;
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = self.drain.draining() => {}
+        }
+        Some(())
+    }
+
+    async fn flush(&mut self) -> Option<()> {
+        let send = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.flush().await
+        };
+        timeout(DNS_WRITE_DEADLINE, send).await.ok()?.ok()?;
+        self.out.clear();
+        Some(())
+    }
 }

@@ -1,9 +1,16 @@
 //! The directory as DNS: one zone, answered from the same memory (`docs/dns.md`).
 //!
 //! A module of the directory and no crate of its own: it is one more way of asking the same table,
-//! under the same rules of when it may be asked. Messages are read and written with
-//! `hickory-proto`; its server is not used, since it brings an own accept loop, own TLS set-up and
-//! zones that are kept in memory a second time.
+//! under the same rules of when it may be asked. Messages are read and written by hand, without a
+//! library in between: one question, and records that all begin with a pointer, are little to know,
+//! and making lists of records first took more time than everything else. Tests read the answers
+//! with `hickory-proto`.
+//!
+//! **Guessing.** Over TCP and TLS unknown names go into the same accounts as those of the line
+//! protocol, and their answers wait as there. Over UDP they do neither. Who sends there can be
+//! anybody, so a stranger could use up the account of another, whose questions elsewhere would then
+//! wait; and an answer that is held back takes memory here and nothing of whoever asked, who is
+//! mostly a resolver with many people behind it. There the rate of answers is the limit.
 
 mod answer;
 mod connection;
@@ -11,6 +18,7 @@ mod counts;
 mod query;
 mod rate;
 mod reply;
+mod wire;
 mod zone;
 
 pub use protocol::dns_name as name;
@@ -19,76 +27,100 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hickory_proto::ProtoError;
-use hickory_proto::op::ResponseCode;
 use net::accept::{serve_plain, serve_tls};
 use net::drain::Drain;
 use net::gate::Gate;
 use net::telemetry::Metrics;
 use net::tls::ServerTls;
-use net::udp::{UdpDoor, Unsent};
+use net::udp::{Sender, UdpDoor, Unsent};
+use protocol::AtSign;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
+use self::answer::{Answerer, Beyond, Outcome};
 use self::counts::{Counts, Transport};
 use self::query::{Asked, Refused, Unasked};
 use self::rate::{Limiter, Verdict};
 use self::reply::Reply;
+use self::wire::Code;
 pub use self::zone::{Zone, ZoneError};
 use crate::directory::Directory;
-use crate::limits::{DNS_ACCEPT, DNS_ANSWER_BYTES_MAX, DNS_PAYLOAD_MIN, DNS_QUERY_BYTES_MAX};
+use crate::horizon::Horizon;
+use crate::limits::{
+    DNS_ACCEPT, DNS_ANSWER_BYTES_MAX, DNS_PARENT_QUESTIONS_MAX, DNS_PAYLOAD_MAX, DNS_PAYLOAD_MIN,
+};
+use crate::parent::Parent;
 
 /// Answers the questions about one zone.
 #[derive(Debug)]
 pub struct DnsFront {
-    directory: Arc<Directory>,
+    horizon: Horizon,
     zone: Zone,
     limiter: Limiter,
     gate: Gate,
     counts: Counts,
     /// Once it may answer it always may.
     is_ready: AtomicBool,
+    /// For questions over UDP that wait for the parent.
+    turns: Arc<Semaphore>,
 }
 
+/// A message that gets an answer.
+type Read<'a> = Result<Asked<'a>, Refused<'a>>;
+
 impl DnsFront {
-    /// Answers from this directory. One block of addresses gets at most so many answers a second
-    /// over UDP; 0 is no limit.
+    /// Answers from this directory, and asks its parent, if it has one, for names that are not
+    /// there. One block of addresses gets at most so many answers a second over UDP; 0 is no limit.
     #[must_use]
-    pub fn new(directory: Arc<Directory>, zone: Zone, answers_per_second: u32) -> Arc<Self> {
+    pub fn new(
+        directory: Arc<Directory>,
+        parent: Option<Arc<Parent>>,
+        zone: Zone,
+        answers_per_second: u32,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            directory,
+            horizon: Horizon { directory, parent },
             zone,
             limiter: Limiter::new(answers_per_second),
             gate: Gate::new(DNS_ACCEPT),
             counts: Counts::default(),
             is_ready: AtomicBool::new(false),
+            turns: Arc::new(Semaphore::new(DNS_PARENT_QUESTIONS_MAX)),
         })
     }
 
     /// Answers over UDP until the drain begins, on every socket of this door.
     pub async fn serve_udp(self: Arc<Self>, door: UdpDoor, drain: Drain) {
-        let counts = self.counts.clone();
-        let answer =
-            move |message: &[u8], peer, out: &mut Vec<u8>| self.datagram(message, peer, out);
-        let unsent = move |why| match why {
-            Unsent::Busy => counts.dropped("busy"),
-            Unsent::Failed => counts.dropped("unsent"),
+        let (front, runtime, ending) = (Arc::clone(&self), Handle::current(), drain.clone());
+        let answer = move |message: &[u8], sender: &Sender, out: &mut Vec<u8>| {
+            let Some(name) = front.datagram(message, sender.peer, out)? else { return Some(()) };
+            // The socket's thread is not of the runtime that asks.
+            let _runtime = runtime.enter();
+            front.ask_beyond(name, message, sender, &ending, out)
         };
-        door.serve(DNS_QUERY_BYTES_MAX, drain, answer, unsent).await;
+        let answer = move |message: &[u8], sender: &Sender, out: &mut Vec<u8>| {
+            answer(message, sender, out).is_some()
+        };
+        let unsent = move |why| self.count_unsent(why);
+        door.serve(usize::from(DNS_PAYLOAD_MAX), drain, answer, unsent).await;
     }
 
     /// Answers over TCP until the drain begins.
     pub async fn serve_tcp(self: Arc<Self>, listener: TcpListener, drain: Drain) {
         let (gate, ending) = (self.gate.clone(), drain.clone());
-        let handler =
-            move |stream, _| Arc::clone(&self).converse(stream, Transport::Tcp, ending.clone());
+        let handler = move |stream, peer: SocketAddr| {
+            Arc::clone(&self).converse(stream, Transport::Tcp, peer.ip(), ending.clone())
+        };
         serve_plain(listener, gate, drain, handler).await;
     }
 
     /// Answers over TLS (RFC 7858) until the drain begins.
     pub async fn serve_tls(self: Arc<Self>, listener: TcpListener, tls: ServerTls, drain: Drain) {
         let (gate, ending) = (self.gate.clone(), drain.clone());
-        let handler =
-            move |stream, _| Arc::clone(&self).converse(stream, Transport::Tls, ending.clone());
+        let handler = move |stream, peer: SocketAddr| {
+            Arc::clone(&self).converse(stream, Transport::Tls, peer.ip(), ending.clone())
+        };
         serve_tls(listener, tls, gate, drain, handler).await;
     }
 
@@ -98,24 +130,83 @@ impl DnsFront {
         self.gate.register(metrics);
     }
 
-    /// The answer to a datagram; false if there is to be none.
-    fn datagram(&self, message: &[u8], peer: SocketAddr, out: &mut Vec<u8>) -> bool {
-        let Some(read) = self.read(message) else { return false };
+    /// Replaces `out` with the answer to a datagram, as far as it is known here: what it gives is a
+    /// name that the parent is to be asked for, which leaves nothing in `out`. None if there is to
+    /// be no answer.
+    pub fn datagram(
+        &self,
+        message: &[u8],
+        peer: SocketAddr,
+        out: &mut Vec<u8>,
+    ) -> Option<Option<AtSign>> {
+        let read = self.read(message)?;
         match self.limiter.ask(peer.ip()) {
-            Verdict::Send => self.answer(read, Transport::Udp, out),
+            Verdict::Send => match self.answer(&read, Transport::Udp, self.unasked(), out) {
+                Outcome::Answered | Outcome::Missed => Some(None),
+                Outcome::AskBeyond(name) => Some(Some(name)),
+            },
             Verdict::Slip => {
                 self.counts.slipped.inc();
-                cut(&read, out).is_ok()
+                let mut reply = begin(&read, DNS_PAYLOAD_MIN, out);
+                reply.cut();
+                reply.finish();
+                Some(None)
             }
             Verdict::Drop => {
                 self.counts.dropped("rate");
-                false
+                None
+            }
+        }
+    }
+
+    /// Asks the parent and answers then, while the socket goes on. Where too many wait already, the
+    /// answer is that there is none.
+    fn ask_beyond(
+        self: &Arc<Self>,
+        name: AtSign,
+        message: &[u8],
+        sender: &Sender,
+        drain: &Drain,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+            let read = self.read(message)?;
+            self.fail(&read, Transport::Udp, out);
+            return Some(());
+        };
+        let (front, sender, message) = (Arc::clone(self), sender.clone(), message.to_vec());
+        drain.spawn(async move {
+            let _turn = turn;
+            let mut out = Vec::new();
+            if let Some(read) = front.read(&message) {
+                front.answer_beyond(&read, Transport::Udp, &name, &mut out).await;
+                if let Err(why) = sender.send(&out) {
+                    front.count_unsent(why);
+                }
+            }
+        });
+        None
+    }
+
+    /// Asks the parent, and answers with what it says.
+    async fn answer_beyond(
+        &self,
+        read: &Read<'_>,
+        by: Transport,
+        name: &AtSign,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        match self.horizon.beyond(name).await {
+            Ok(address) => self.answer(read, by, Beyond::Said(address.as_ref()), out),
+            Err(_) => {
+                self.fail(read, by, out);
+                Outcome::Answered
             }
         }
     }
 
     /// What a message asks; none if it gets no answer.
-    fn read(&self, message: &[u8]) -> Option<Result<Asked, Box<Refused>>> {
+    fn read<'a>(&self, message: &'a [u8]) -> Option<Read<'a>> {
         match query::read(message) {
             Ok(asked) => Some(Ok(asked)),
             Err(Unasked::Refused(refused)) => Some(Err(refused)),
@@ -126,58 +217,76 @@ impl DnsFront {
         }
     }
 
-    /// Replaces `out` with the answer; false if there is to be none.
-    fn answer(&self, read: Result<Asked, Box<Refused>>, by: Transport, out: &mut Vec<u8>) -> bool {
-        let (kind, code, written) = match &read {
+    /// Replaces `out` with the answer, unless the parent is to be asked first.
+    fn answer(
+        &self,
+        read: &Read<'_>,
+        by: Transport,
+        beyond: Beyond<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let is_datagram = by == Transport::Udp;
+        let max = match (is_datagram, read) {
+            (false, _) => DNS_ANSWER_BYTES_MAX,
+            (true, Ok(Asked { edns: Some(edns), .. })) => edns.payload,
+            (true, _) => DNS_PAYLOAD_MIN,
+        };
+        let mut reply = begin(read, max, out);
+        let (kind, outcome) = match read {
             Ok(asked) => {
+                let (directory, zone) = (&self.horizon.directory, &self.zone);
                 let is_ready = self.is_ready();
-                let reply = answer::answer(&self.directory, &self.zone, &asked.question, is_ready);
-                let max = match (by, &asked.edns) {
-                    (Transport::Udp, Some(edns)) => edns.payload,
-                    (Transport::Udp, None) => DNS_PAYLOAD_MIN,
-                    _ => DNS_ANSWER_BYTES_MAX,
-                };
-                let code = reply.code;
-                let written =
-                    reply.write(&asked.head, Some(&asked.question), asked.edns.as_ref(), max, out);
-                (Some(asked.question.query_type), code, written)
+                let answerer = Answerer { directory, zone, beyond, is_ready, is_datagram };
+                (Some(asked.question.kind), answerer.answer(&asked.question, &mut reply))
             }
             Err(refused) => {
-                let reply = Reply::code(refused.code);
-                (None, refused.code, write_refused(refused, reply, out))
+                reply.code = refused.code;
+                (None, Outcome::Answered)
             }
         };
-        if written.is_err() {
-            self.counts.dropped("unwritten");
-            return false;
+        if !matches!(outcome, Outcome::AskBeyond(_)) {
+            self.counts.answered(by, kind, reply.code);
+            reply.finish();
         }
-        self.counts.answered(by, kind, code);
-        true
+        outcome
+    }
+
+    /// Replaces `out` with the answer that there is none now.
+    fn fail(&self, read: &Read<'_>, by: Transport, out: &mut Vec<u8>) {
+        let mut reply = begin(read, DNS_PAYLOAD_MIN, out);
+        reply.code = Code::ServFail;
+        let kind = read.as_ref().ok().map(|asked| asked.question.kind);
+        self.counts.answered(by, kind, reply.code);
+        reply.finish();
+    }
+
+    fn unasked(&self) -> Beyond<'static> {
+        match self.horizon.parent {
+            Some(_) => Beyond::Unasked,
+            None => Beyond::Nothing,
+        }
+    }
+
+    fn count_unsent(&self, why: Unsent) {
+        self.counts.dropped(match why {
+            Unsent::Busy => "busy",
+            Unsent::Failed => "unsent",
+        });
     }
 
     fn is_ready(&self) -> bool {
         if self.is_ready.load(Ordering::Relaxed) {
             return true;
         }
-        let is_ready = self.directory.can_answer_now();
+        let is_ready = self.horizon.directory.can_answer_now();
         self.is_ready.store(is_ready, Ordering::Relaxed);
         is_ready
     }
 }
 
-fn write_refused(refused: &Refused, reply: Reply, out: &mut Vec<u8>) -> Result<(), ProtoError> {
-    let (question, edns) = (refused.question.as_ref(), refused.edns.as_ref());
-    reply.write(&refused.head, question, edns, DNS_PAYLOAD_MIN, out)
-}
-
-/// An answer that only says to use TCP.
-fn cut(read: &Result<Asked, Box<Refused>>, out: &mut Vec<u8>) -> Result<(), ProtoError> {
-    let reply = Reply { is_cut: true, ..Reply::code(ResponseCode::NoError) };
+fn begin<'a>(read: &Read<'_>, max: u16, out: &'a mut Vec<u8>) -> Reply<'a> {
     match read {
-        Ok(asked) => {
-            let (question, edns) = (Some(&asked.question), asked.edns.as_ref());
-            reply.write(&asked.head, question, edns, DNS_PAYLOAD_MIN, out)
-        }
-        Err(refused) => write_refused(refused, reply, out),
+        Ok(asked) => Reply::begin(asked.head, Some(asked.question), asked.edns, max, out),
+        Err(refused) => Reply::begin(refused.head, refused.question, refused.edns, max, out),
     }
 }

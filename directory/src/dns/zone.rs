@@ -1,31 +1,37 @@
 //! The zone that a directory answers for: what the operator says of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::str::FromStr;
 
-use hickory_proto::rr::Name;
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 use protocol::address::AddressError;
 use protocol::{AtSign, HostName};
 
-use super::name::{self, Decoded};
+use super::name::{self, Decoded, PIECES_MAX};
+use super::wire::{NAME_BYTES_MAX, put_host, split_label};
 use crate::limits::DNS_ZONE_BYTES_MAX;
 
-/// In front of an identity's labels, where her service is.
+/// In front of an identity's labels, where her service is…
 const SERVICE: [&[u8]; 2] = [b"_atproto", b"_tcp"];
+/// …and what proves where she is.
+const PROOF: &[u8] = b"_proof";
+/// Labels in front of a zone that can matter, next to it: those of a name, and more than there can
+/// be below one.
+const LABELS_MAX: usize = PIECES_MAX + SERVICE.len() + 1;
+
+/// A name as messages have it, in small letters.
+pub(super) type WireName = Box<[u8]>;
 
 /// A zone: its name, its name servers and the addresses of hosts.
 #[derive(Debug)]
 pub struct Zone {
-    pub(super) origin: Name,
-    /// In small letters.
-    labels: Vec<Box<[u8]>>,
-    pub(super) servers: Vec<Name>,
-    pub(super) mailbox: Name,
+    pub(super) origin: WireName,
+    pub(super) servers: Vec<WireName>,
+    pub(super) mailbox: WireName,
     hosts: HashMap<HostName, Vec<IpAddr>>,
-    /// The hosts within the zone. DNS's own order has all that is below a name right behind it.
-    inside: BTreeMap<Name, HostName>,
+    /// The hosts within the zone…
+    inside: HashMap<WireName, HostName>,
+    /// …and the names between them and the zone.
+    between: HashSet<WireName>,
 }
 
 /// Why there can be no such zone.
@@ -37,9 +43,6 @@ pub enum ZoneError {
     /// Not the name of a host.
     #[error("the zone has a name that is none")]
     Host(#[source] AddressError),
-    /// Not a name of DNS.
-    #[error("'{0}' cannot be a name in DNS")]
-    Name(HostName, #[source] DecodeError),
 }
 
 /// What a question's name stands for.
@@ -68,6 +71,8 @@ pub(super) enum Part {
     Between,
     /// `_atproto._tcp`.
     Service,
+    /// `_proof`.
+    Proof,
     /// What there is not.
     Nothing,
 }
@@ -83,54 +88,82 @@ impl Zone {
         servers: &[HostName],
         addresses: &[(HostName, IpAddr)],
     ) -> Result<Self, ZoneError> {
-        let apex = dns_name(origin)?;
+        let apex = wire_name(origin);
         let bytes = apex.len();
         if bytes > DNS_ZONE_BYTES_MAX {
             return Err(ZoneError::TooLong(origin.clone(), bytes));
         }
         let below = |label: &str| {
-            let name = format!("{label}.{origin}");
-            HostName::parse(&name).map_err(ZoneError::Host).and_then(|name| dns_name(&name))
+            let name = HostName::parse(&format!("{label}.{origin}"));
+            name.map(|name| wire_name(&name)).map_err(ZoneError::Host)
         };
         let servers = match servers {
             [] => vec![below("ns")?],
-            named => named.iter().map(dns_name).collect::<Result<_, _>>()?,
+            named => named.iter().map(wire_name).collect(),
         };
         let mut zone = Self {
-            labels: apex.iter().map(small).collect(),
             servers,
             mailbox: below("hostmaster")?,
             hosts: HashMap::new(),
-            inside: BTreeMap::new(),
+            inside: HashMap::new(),
+            between: HashSet::new(),
             origin: apex,
         };
         for (host, address) in addresses {
-            let name = dns_name(host)?;
-            if zone.in_front(&name).is_some() {
-                zone.inside.insert(name, host.clone());
-            }
             zone.hosts.entry(host.clone()).or_default().push(*address);
+            zone.admit(host);
         }
         Ok(zone)
     }
 
-    /// The addresses of a host: those that the operator gave, or the one that its name is.
-    pub(super) fn addresses(&self, host: &HostName) -> Vec<IpAddr> {
-        match self.hosts.get(host) {
-            Some(addresses) => addresses.clone(),
-            None => IpAddr::from_str(host.as_str()).into_iter().collect(),
+    /// Takes in a host, if it is in the zone.
+    fn admit(&mut self, host: &HostName) {
+        let name = wire_name(host);
+        if self.in_front(&name).is_none_or(<[u8]>::is_empty) {
+            return;
         }
+        let mut rest = &*name;
+        while let Some((_, above)) = split_label(rest)
+            && above != &*self.origin
+        {
+            self.between.insert(above.into());
+            rest = above;
+        }
+        self.inside.insert(name, host.clone());
     }
 
-    /// What a name stands for.
-    pub(super) fn find(&self, name: &Name) -> Node<'_> {
-        let Some(in_front) = self.in_front(name) else { return Node::Outside };
-        if in_front == 0 {
+    /// The addresses of a host: those that the operator gave, or the one that its name is.
+    pub(super) fn addresses(&self, host: &HostName) -> impl Iterator<Item = IpAddr> {
+        let named = self.hosts.get(host);
+        let itself = match named {
+            Some(_) => None,
+            None => host.as_str().parse().ok(),
+        };
+        named.into_iter().flatten().copied().chain(itself)
+    }
+
+    /// What a name stands for, however its letters are written.
+    pub(super) fn find(&self, name: &[u8]) -> Node<'_> {
+        let mut small = [0; NAME_BYTES_MAX];
+        let Some(small) = small.get_mut(..name.len()) else { return Node::Outside };
+        small.copy_from_slice(name);
+        // Lengths are below the letters.
+        small.make_ascii_lowercase();
+        let Some(in_front) = self.in_front(small) else { return Node::Outside };
+        if in_front.is_empty() {
             return Node::Apex;
         }
-        let small = name.to_lowercase();
-        let labels: Vec<&[u8]> = small.iter().take(in_front).collect();
-        match (self.inside.get(name), identity(&labels)) {
+        let mut labels: [&[u8]; LABELS_MAX] = [&[]; LABELS_MAX];
+        let (mut count, mut rest) = (0, in_front);
+        while let Some((label, behind)) = split_label(rest) {
+            labels.rotate_left(1);
+            if let Some(last) = labels.last_mut() {
+                *last = label;
+            }
+            (count, rest) = ((count + 1).min(LABELS_MAX), behind);
+        }
+        let node = identity(labels.get(LABELS_MAX - count..).unwrap_or_default());
+        match (self.inside.get(small), node) {
             (None, node) => node,
             (Some(host), Node::Identity(identity, Part::Herself)) => {
                 Node::Host(host, Some(identity))
@@ -140,16 +173,18 @@ impl Zone {
     }
 
     /// Whether there is a host's name below this one.
-    pub(super) fn is_between(&self, name: &Name) -> bool {
-        let next = self.inside.range(name..).next();
-        next.is_some_and(|(found, _)| name.zone_of(found))
+    pub(super) fn is_between(&self, name: &[u8]) -> bool {
+        !self.between.is_empty() && self.between.contains(&*name.to_ascii_lowercase())
     }
 
-    /// How many labels stand in front of the zone; none for a name that is not in it.
-    fn in_front(&self, name: &Name) -> Option<usize> {
-        let in_front = name.iter().len().checked_sub(self.labels.len())?;
-        let mut pairs = name.iter().skip(in_front).zip(&self.labels);
-        pairs.all(|(label, ours)| label.eq_ignore_ascii_case(ours)).then_some(in_front)
+    /// The labels that stand in front of the zone; none for a name that is not in it.
+    fn in_front<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let in_front = name.strip_suffix(&*self.origin)?;
+        let mut rest = in_front;
+        while !rest.is_empty() {
+            (_, rest) = split_label(rest)?;
+        }
+        Some(in_front)
     }
 }
 
@@ -162,6 +197,7 @@ fn identity(labels: &[&[u8]]) -> Node<'static> {
             let part = match below {
                 [] => Part::Herself,
                 [one] if *one == SERVICE[1] => Part::Between,
+                [one] if *one == PROOF => Part::Proof,
                 two if *two == SERVICE => Part::Service,
                 _ => Part::Nothing,
             };
@@ -170,18 +206,8 @@ fn identity(labels: &[&[u8]]) -> Node<'static> {
     }
 }
 
-/// A host's name as DNS has it. By way of its bytes, since the library's other ways look at Unicode
-/// or make a list of lists, and this happens for every answer.
-pub(super) fn dns_name(host: &HostName) -> Result<Name, ZoneError> {
-    let mut bytes = Vec::with_capacity(host.as_str().len() + 2);
-    for label in host.as_str().split('.') {
-        bytes.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
-        bytes.extend_from_slice(label.as_bytes());
-    }
-    bytes.push(0);
-    Name::read(&mut BinDecoder::new(&bytes)).map_err(|e| ZoneError::Name(host.clone(), e))
-}
-
-fn small(label: &[u8]) -> Box<[u8]> {
-    label.to_ascii_lowercase().into_boxed_slice()
+fn wire_name(host: &HostName) -> WireName {
+    let mut bytes = Vec::with_capacity(NAME_BYTES_MAX);
+    put_host(&mut bytes, host);
+    bytes.into()
 }

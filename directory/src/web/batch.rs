@@ -1,7 +1,6 @@
 //! Where several identities are.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -12,12 +11,16 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use protocol::AtSign;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::asker::Asker;
 use super::identity::Record;
 use super::problem::{Invalid, Problem};
-use crate::directory::Directory;
-use crate::limits::{HTTPS_BODY_BYTES_MAX, HTTPS_BODY_DEADLINE, HTTPS_LOOKUP_NAMES_MAX};
+use crate::horizon::Horizon;
+use crate::limits::{
+    HTTPS_BODY_BYTES_MAX, HTTPS_BODY_DEADLINE, HTTPS_LOOKUP_BEYOND_MAX, HTTPS_LOOKUP_NAMES_MAX,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,22 +45,71 @@ fn as_map<S: Serializer>(found: &[(AtSign, Record)], to: S) -> Result<S::Ok, S::
 }
 
 pub(super) async fn lookup(
-    State(directory): State<Arc<Directory>>,
+    State(horizon): State<Horizon>,
+    asker: Asker,
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
     let body = read(body).await?;
     let names = parse(&body)?;
-    directory.must_answer().await?;
-    let generation = directory.status().number;
+    horizon.directory.must_answer().await?;
+    let answer = find_all(&horizon, names).await?;
+    asker.missed(answer.unknown.len()).await;
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((headers, Json(answer)))
+}
+
+/// A name's place in the question, and what was found.
+type Asked = (usize, Result<Option<Record>, Problem>);
+
+/// Looks all of them up. Of those that the parent is asked for a few are on their way at a time, and
+/// the first that it does not answer ends all.
+async fn find_all(horizon: &Horizon, names: Vec<AtSign>) -> Result<Answer, Problem> {
+    let generation = horizon.directory.status().number;
+    let mut records: Vec<Option<Record>> = Vec::new();
+    records.resize_with(names.len(), || None);
+    let mut beyond = JoinSet::new();
+    for (at, name) in names.iter().enumerate() {
+        let name = name.clone();
+        if !horizon.asks_beyond(&name) {
+            put(&mut records, (at, Record::find(horizon, name, generation).await))?;
+            continue;
+        }
+        if beyond.len() >= HTTPS_LOOKUP_BEYOND_MAX {
+            put_next(&mut records, &mut beyond).await?;
+        }
+        let horizon = horizon.clone();
+        beyond.spawn(async move { (at, Record::find(&horizon, name, generation).await) });
+    }
+    while !beyond.is_empty() {
+        put_next(&mut records, &mut beyond).await?;
+    }
     let mut answer = Answer::default();
-    for name in names {
-        match Record::find(&directory, name.clone(), generation) {
+    for (name, record) in names.into_iter().zip(records) {
+        match record {
             Some(record) => answer.found.push((name, record)),
             None => answer.unknown.push(name),
         }
     }
-    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((headers, Json(answer)))
+    Ok(answer)
+}
+
+async fn put_next(
+    records: &mut [Option<Record>],
+    beyond: &mut JoinSet<Asked>,
+) -> Result<(), Problem> {
+    match beyond.join_next().await {
+        Some(Ok(asked)) => put(records, asked),
+        Some(Err(error)) => Err(Problem::parent_unanswered(error)),
+        None => Ok(()),
+    }
+}
+
+fn put(records: &mut [Option<Record>], (at, found): Asked) -> Result<(), Problem> {
+    let found = found?;
+    if let Some(place) = records.get_mut(at) {
+        *place = found;
+    }
+    Ok(())
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {

@@ -1,7 +1,6 @@
 //! Where one identity is.
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,9 +9,11 @@ use axum::response::{IntoResponse, Response};
 use protocol::{Address, AtSign, Epoch, HostName};
 use serde::Serialize;
 
+use super::asker::Asker;
 use super::name::Name;
+use super::parent_unanswered;
 use super::problem::Problem;
-use crate::directory::Directory;
+use crate::horizon::{Found, Horizon};
 use crate::limits::HTTPS_AGE_MAX;
 use crate::session::Outcome;
 
@@ -22,42 +23,59 @@ pub(super) struct Record {
     identity: AtSign,
     host: HostName,
     port: NonZeroU16,
+    /// What is not said of a name that is the parent's.
+    #[serde(flatten)]
+    own: Option<Own>,
+}
+
+/// What a directory says of its own names alone.
+#[derive(Debug, Serialize)]
+struct Own {
     epoch: Epoch,
     /// The change up to which the directory knew everything, at least, when it said so.
     generation: u64,
 }
 
 impl Record {
-    /// Looks an identity up, and counts that.
-    pub(super) fn find(directory: &Directory, identity: AtSign, generation: u64) -> Option<Self> {
-        let found = directory.record(&identity);
-        directory.counts.lookup(if found.is_some() { Outcome::Found } else { Outcome::Unknown });
-        found.map(|(Address { host, port }, epoch)| Self {
-            identity,
-            host,
-            port,
-            epoch,
-            generation,
-        })
+    /// Looks an identity up, here and then beyond, and counts that.
+    pub(super) async fn find(
+        horizon: &Horizon,
+        identity: AtSign,
+        generation: u64,
+    ) -> Result<Option<Self>, Problem> {
+        let found = horizon.find(&identity).await.map_err(|error| parent_unanswered(&error))?;
+        let outcome = if found.is_some() { Outcome::Found } else { Outcome::Unknown };
+        horizon.directory.counts.lookup(outcome);
+        Ok(found.map(|found| {
+            let (Address { host, port }, own) = match found {
+                Found::Here(address, epoch) => (address, Some(Own { epoch, generation })),
+                Found::Beyond(address) => (address, None),
+            };
+            Self { identity, host, port, own }
+        }))
     }
 
     /// Changes with the record and with nothing else, and is the same at every replica.
     fn tag(&self) -> String {
-        format!("\"{}:{};{}\"", self.host, self.port, self.epoch.number())
+        let epoch = self.own.as_ref().map_or(0, |own| own.epoch.number());
+        format!("\"{}:{};{epoch}\"", self.host, self.port)
     }
 }
 
 pub(super) async fn show(
-    State(directory): State<Arc<Directory>>,
+    State(horizon): State<Horizon>,
+    asker: Asker,
     name: Result<Name, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Name(name) = name?;
-    directory.must_answer().await?;
+    horizon.directory.must_answer().await?;
     // Read before the record, so that it never promises more than the record knows.
-    let generation = directory.status().number;
-    let unknown = || Problem::unknown_identity(format!("the directory knows no {name}"));
-    let record = Record::find(&directory, name.clone(), generation).ok_or_else(unknown)?;
+    let generation = horizon.directory.status().number;
+    let Some(record) = Record::find(&horizon, name.clone(), generation).await? else {
+        asker.missed(1).await;
+        return Err(Problem::unknown_identity(format!("the directory knows no {name}")));
+    };
     let tag = record.tag();
     let mut response = match is_known(&headers, &tag) {
         true => StatusCode::NOT_MODIFIED.into_response(),

@@ -1,6 +1,7 @@
 //! The HTTPS front: the same answers as the line protocol's, for browsers and programs that speak
 //! HTTP. Everything here is a thin cover over [`Directory`]; nothing is stored, and nobody is known.
 
+mod asker;
 mod batch;
 mod cors;
 mod counts;
@@ -15,6 +16,7 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use net::drain::Drain;
@@ -28,7 +30,9 @@ use self::counts::Requests;
 use self::problem::Problem;
 pub use self::relay::{RelayToken, RelayTokenError};
 use crate::directory::Directory;
+use crate::horizon::Horizon;
 use crate::limits::{HTTPS_ACCEPT, HTTPS_RETRY_AFTER};
+use crate::parent::{Parent, ParentError};
 
 /// What there is. The document of the API has the same paths, and so have the metrics.
 mod path {
@@ -72,6 +76,25 @@ impl Front {
     }
 }
 
+/// What requests are answered from.
+#[derive(Debug, Clone)]
+struct Served {
+    horizon: Horizon,
+    drain: Drain,
+}
+
+impl FromRef<Served> for Arc<Directory> {
+    fn from_ref(served: &Served) -> Self {
+        Self::clone(&served.horizon.directory)
+    }
+}
+
+impl FromRef<Served> for Horizon {
+    fn from_ref(served: &Served) -> Self {
+        served.horizon.clone()
+    }
+}
+
 impl Directory {
     /// Answers HTTPS on this listener until the drain begins; requests that are being answered then
     /// are answered.
@@ -83,12 +106,31 @@ impl Directory {
         relay: Option<RelayToken>,
         drain: Drain,
     ) {
+        self.serve_https_below(None, listener, tls, relay, drain).await;
+    }
+
+    /// The same, with a parent to ask for names that are not here.
+    pub async fn serve_https_below(
+        self: Arc<Self>,
+        parent: Option<Arc<Parent>>,
+        listener: TcpListener,
+        tls: ServerTls,
+        relay: Option<RelayToken>,
+        drain: Drain,
+    ) {
         let gate = self.front.gate.clone();
-        serve_http(listener, Some(tls), self.http(relay), gate, drain).await;
+        let service = self.http(parent, relay, drain.clone());
+        serve_http(listener, Some(tls), service, gate, drain).await;
     }
 
     /// The front as a service, without a socket.
-    pub fn http(self: &Arc<Self>, relay: Option<RelayToken>) -> Router {
+    fn http(
+        self: &Arc<Self>,
+        parent: Option<Arc<Parent>>,
+        relay: Option<RelayToken>,
+        drain: Drain,
+    ) -> Router {
+        let horizon = Horizon { directory: Arc::clone(self), parent };
         let relay = relay.map(|token| relay::routes(self, token)).unwrap_or_default();
         Router::new()
             .route(path::PROOF, get(proof::show).options(cors::preflight))
@@ -103,7 +145,7 @@ impl Directory {
             .method_not_allowed_fallback(problem::no_such_method)
             .layer(map_response(cors::open_to_all))
             .layer(from_fn_with_state(Arc::clone(self), counts::count))
-            .with_state(Arc::clone(self))
+            .with_state(Served { horizon, drain })
     }
 
     /// Nobody is unknown to a directory that cannot answer.
@@ -113,6 +155,11 @@ impl Directory {
             false => Err(not_ready()),
         }
     }
+}
+
+/// The parent's silence makes nobody unknown.
+fn parent_unanswered(error: &ParentError) -> Problem {
+    Problem::parent_unanswered(error).after(HTTPS_RETRY_AFTER)
 }
 
 fn not_ready() -> Problem {

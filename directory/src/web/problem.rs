@@ -55,6 +55,11 @@ problems! {
         "Check the spelling.";
     not_ready = SERVICE_UNAVAILABLE, "not-ready", "The directory does not know anything yet",
         "Try again after the seconds that Retry-After names, or ask another replica.";
+    parent_unanswered = SERVICE_UNAVAILABLE, "parent-unanswered",
+        "The name is not here, and the directory above this one does not say where it is",
+        "Try again after the seconds that Retry-After names.";
+    not_ours = MISDIRECTED_REQUEST, "not-ours", "This directory proves only what it knows itself",
+        "Ask the directory that has the name for the proof; without /proof this one asks its parent.";
     bad_request = BAD_REQUEST, "bad-request", "The request cannot be understood",
         "Send an object like {\"identities\": [\"@alice\", \"@bob\"]}.";
     too_many_names = UNPROCESSABLE_ENTITY, "too-many-names", "Too many names at once",

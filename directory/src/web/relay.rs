@@ -16,7 +16,7 @@ use protocol::FeedId;
 use serde::Deserialize;
 
 use super::problem::Problem;
-use super::{not_ready, path};
+use super::{Served, not_ready, path};
 use crate::directory::Directory;
 use crate::feed::{FeedAnswer, FeedSource};
 use crate::limits::{FEED_WAIT, RELAY_TOKEN_BYTES_MIN};
@@ -86,7 +86,7 @@ struct Position {
     wait: u64,
 }
 
-pub(super) fn routes(directory: &Arc<Directory>, token: RelayToken) -> Router<Arc<Directory>> {
+pub(super) fn routes(directory: &Arc<Directory>, token: RelayToken) -> Router<Served> {
     Router::new()
         .route(path::FEED, get(after))
         .route(path::SNAPSHOT, get(snapshot))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use directory::RelayToken;
+use directory::{Parent, RelayToken};
 use net::tls::{CertificateAuthority, ServerTls, SubjectName};
 use protocol::HostName;
 use serde_json::Value;
@@ -17,13 +17,26 @@ pub async fn https(running: Running) -> Running {
 
 /// The same, for directories that know the token as well.
 pub async fn https_with(running: Running, relay: Option<RelayToken>) -> Running {
+    serve(running, None, relay).await
+}
+
+/// The same, below a parent.
+pub async fn https_below(running: Running, parent: Option<Arc<Parent>>) -> Running {
+    serve(running, parent, None).await
+}
+
+async fn serve(
+    running: Running,
+    parent: Option<Arc<Parent>>,
+    relay: Option<RelayToken>,
+) -> Running {
     let authority = CertificateAuthority::load_or_create(running.folder.path()).unwrap();
     let host = HostName::parse("localhost").unwrap();
     let tls = ServerTls::new(&authority.issue(&[SubjectName::Dns(host)]).unwrap()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let directory = Arc::clone(&running.directory);
-    tokio::spawn(directory.serve_https(listener, tls, relay, running.drain.clone()));
+    tokio::spawn(directory.serve_https_below(parent, listener, tls, relay, running.drain.clone()));
     Running { address, ..running }
 }
 

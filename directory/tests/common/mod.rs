@@ -1,7 +1,9 @@
 //! A directory on a loopback port, and a client that sees single TLS records.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod dns;
 pub mod https;
+pub mod parent;
 pub mod schema;
 
 use std::io::Read;
@@ -162,7 +164,7 @@ pub struct Running {
     pub directory: Arc<Directory>,
     pub address: SocketAddr,
     pub drain: Drain,
-    client: Arc<ClientConfig>,
+    pub client: Arc<ClientConfig>,
 }
 
 impl Running {
@@ -275,7 +277,7 @@ impl Running {
         client
     }
 
-    async fn connect_from(&self, source: &str) -> Client {
+    pub async fn connect_from(&self, source: &str) -> Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
         let stream = socket.connect(self.address).await.unwrap();

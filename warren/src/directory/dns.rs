@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use directory::Directory;
+
 use directory::dns::{DnsFront, Zone};
 use directory::limits::DNS_ANSWERS_PER_SECOND;
+use directory::{Directory, Parent};
 use net::drain::Drain;
 use net::tls::ServerTls;
 use net::udp::UdpDoor;
@@ -73,6 +74,7 @@ impl FromStr for HostAddress {
 pub async fn start(
     args: &DnsArgs,
     directory: &Arc<Directory>,
+    parent: Option<Arc<Parent>>,
     tls: &ServerTls,
     drain: &Drain,
 ) -> Result<Option<Arc<DnsFront>>, Failure> {
@@ -86,7 +88,7 @@ pub async fn start(
         args.dns_host.iter().map(|HostAddress(name, ip)| (name.clone(), *ip)).collect();
     let zone =
         Zone::new(origin, &servers, &hosts).map_err(|e| Failure::from_error(Exit::Usage, &e))?;
-    let front = DnsFront::new(Arc::clone(directory), zone, args.dns_rate);
+    let front = DnsFront::new(Arc::clone(directory), parent, zone, args.dns_rate);
     for wanted in &args.dns {
         let (listener, door) = bind(*wanted).await.map_err(|e| taken("--dns", *wanted, &e))?;
         let address = listener.local_addr().map_err(|e| taken("--dns", *wanted, &e))?;

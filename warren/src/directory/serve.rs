@@ -91,9 +91,11 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         output::line(format_args!(
             "https       {address}   (/v1/openapi.json says what there is)"
         ))?;
-        drain.spawn(Arc::clone(&directory).serve_https(front, tls.clone(), relay, drain.clone()));
+        let served = Arc::clone(&directory);
+        let (tls, drain_too) = (tls.clone(), drain.clone());
+        drain.spawn(served.serve_https_below(parent.clone(), front, tls, relay, drain_too));
     }
-    let dns = super::dns::start(&args.dns, &directory, &tls, &drain).await?;
+    let dns = super::dns::start(&args.dns, &directory, parent.clone(), &tls, &drain).await?;
     let monitored = watchers::serve(watchers, &directory, dns.as_deref(), &drain)?;
     drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
     tokio::select! {
