@@ -29,6 +29,7 @@ mod https_feed;
 pub mod limits;
 mod metrics;
 mod misses;
+mod own_file;
 mod parent;
 mod redis_feed;
 mod relay;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -36,6 +37,20 @@ impl UdpDoor {
             sockets.push(bind(shared)?);
         }
         Ok(Self(sockets))
+    }
+
+    /// The sockets of a door that was open before.
+    pub(crate) fn of(sockets: Vec<OwnedFd>) -> io::Result<Self> {
+        let take = |socket| {
+            let socket = std::net::UdpSocket::from(socket);
+            socket.set_nonblocking(true)?;
+            UdpSocket::from_std(socket)
+        };
+        sockets.into_iter().map(take).collect::<io::Result<_>>().map(Self)
+    }
+
+    pub(crate) fn sockets(&self) -> &[UdpSocket] {
+        &self.0
     }
 
     /// Where it listens.

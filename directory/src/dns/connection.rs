@@ -12,7 +12,7 @@ use super::DnsFront;
 use super::counts::Transport;
 use crate::limits::{
     ANSWERS_BYTES_MAX, DNS_IDLE_MAX, DNS_IDLE_MAX_WHEN_FULL, DNS_MESSAGE_DEADLINE,
-    DNS_QUERY_BYTES_MAX, DNS_WRITE_DEADLINE,
+    DNS_QUERY_BYTES_MAX, DNS_WRITE_DEADLINE, LAST_QUESTION,
 };
 
 /// The length in front of a message.
@@ -33,12 +33,14 @@ impl DnsFront {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let (mut bytes, mut out) = (Vec::new(), Vec::new());
+        let mut last_question = LAST_QUESTION;
         loop {
             let read = tokio::select! {
                 biased;
                 read = self.more(&mut stream, &mut bytes) => read,
-                () = drain.draining() => break,
+                () = drain.draining_for(last_question) => break,
             };
+            last_question = Duration::ZERO;
             if read.is_none()
                 || self.answer_all(&mut stream, by, &mut bytes, &mut out).await.is_none()
             {

@@ -9,11 +9,13 @@ use directory::Directory;
 use directory::dns::{DnsFront, Zone};
 use directory::limits::DNS_ANSWERS_PER_SECOND;
 use net::drain::Drain;
+use net::handover::Doors;
 use net::tls::ServerTls;
 use net::udp::UdpDoor;
 use protocol::HostName;
 use tokio::net::TcpListener;
 
+use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -69,13 +71,16 @@ impl FromStr for HostAddress {
     }
 }
 
-/// Begins to answer, where that is asked for; then it counts what it does.
-pub async fn start(
-    args: &DnsArgs,
-    directory: &Arc<Directory>,
-    tls: &ServerTls,
-    drain: &Drain,
-) -> Result<Option<Arc<DnsFront>>, Failure> {
+/// The zone, and where it is answered for.
+pub struct Dns {
+    zone: Zone,
+    rate: u32,
+    plain: Vec<(TcpListener, UdpDoor)>,
+    tls: Vec<TcpListener>,
+}
+
+/// Listens, where that is asked for.
+pub fn listen(args: &DnsArgs, doors: &mut Doors) -> Result<Option<Dns>, Failure> {
     let Some(DnsName(origin)) = &args.dns_zone else { return Ok(None) };
     if args.dns.is_empty() && args.dns_tls.is_empty() {
         return Err(Failure::new(Exit::Usage, format!("nothing answers for the zone {origin}"))
@@ -86,18 +91,38 @@ pub async fn start(
         args.dns_host.iter().map(|HostAddress(name, ip)| (name.clone(), *ip)).collect();
     let zone =
         Zone::new(origin, &servers, &hosts).map_err(|e| Failure::from_error(Exit::Usage, &e))?;
-    let front = DnsFront::new(Arc::clone(directory), zone, args.dns_rate);
+    let mut dns = Dns { zone, rate: args.dns_rate, plain: Vec::new(), tls: Vec::new() };
     for wanted in &args.dns {
-        let (listener, door) = bind(*wanted).await.map_err(|e| taken("--dns", *wanted, &e))?;
-        let address = listener.local_addr().map_err(|e| taken("--dns", *wanted, &e))?;
+        dns.plain.push(bind(doors, *wanted).map_err(|e| taken("--dns", *wanted, &e))?);
+    }
+    for wanted in &args.dns_tls {
+        let listener = doors.listen(&role::DNS_TLS, *wanted);
+        dns.tls.push(listener.map_err(|e| taken("--dns-tls", *wanted, &e))?);
+    }
+    Ok(Some(dns))
+}
+
+/// Begins to answer; then it counts what it does.
+pub fn serve(
+    args: &DnsArgs,
+    dns: Option<Dns>,
+    directory: &Arc<Directory>,
+    tls: &ServerTls,
+    drain: &Drain,
+) -> Result<Option<Arc<DnsFront>>, Failure> {
+    let (Some(dns), Some(DnsName(origin))) = (dns, &args.dns_zone) else { return Ok(None) };
+    let local = |listener: &TcpListener| {
+        listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))
+    };
+    let front = DnsFront::new(Arc::clone(directory), dns.zone, dns.rate);
+    for (listener, door) in dns.plain {
+        let address = local(&listener)?;
         drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
         drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
         output::line(format_args!("dns         {address}   (answers for {origin})"))?;
     }
-    for wanted in &args.dns_tls {
-        let failed = |error| taken("--dns-tls", *wanted, &error);
-        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    for listener in dns.tls {
+        let address = local(&listener)?;
         drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
         output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
     }
@@ -105,9 +130,9 @@ pub async fn start(
 }
 
 /// The same port over TCP, which nobody else can share, and then over UDP.
-async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, UdpDoor)> {
-    let listener = TcpListener::bind(address).await?;
-    let door = UdpDoor::bind(listener.local_addr()?)?;
+fn bind(doors: &mut Doors, address: SocketAddr) -> std::io::Result<(TcpListener, UdpDoor)> {
+    let listener = doors.listen(&role::DNS, address)?;
+    let door = doors.udp(&role::DNS_UDP, listener.local_addr()?)?;
     Ok((listener, door))
 }
 

@@ -7,11 +7,13 @@ use directory::Directory;
 use directory::dns::DnsFront;
 use net::drain::Drain;
 use net::gate::AcceptLimits;
+use net::handover::Doors;
 use net::https::serve_http;
 use net::telemetry::Metrics;
 use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
+use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
 use crate::monitoring::{self, Monitored};
 use crate::output;
@@ -25,9 +27,9 @@ const WATCHERS: AcceptLimits = AcceptLimits {
 };
 
 /// Where they ask, if anywhere.
-pub async fn listen(args: &ServeArgs) -> Result<Option<TcpListener>, Failure> {
+pub fn listen(args: &ServeArgs, doors: &mut Doors) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = args.metrics else { return Ok(None) };
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    let listener = doors.listen(&role::METRICS, address).map_err(|error| {
         let what = format!("cannot listen on {address}: {error}");
         Failure::new(Exit::Unavailable, what).fix("pass --metrics with a port that is free")
     })?;
