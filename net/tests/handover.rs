@@ -150,6 +150,24 @@ async fn a_successor_that_goes_away_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_predecessor_that_dies_meanwhile_is_replaced_all_the_same() {
+    let place = Place::make();
+    let (listener, offers) = running(&place.path()).await;
+    let address = listener.local_addr().unwrap();
+    let handing = hand_over(offers);
+    let mut doors = Doors::from(&place.path()).await.unwrap();
+    let taken = doors.listen(&LINE, address).unwrap();
+    let (predecessor, _offers) = doors.complete().unwrap();
+    handing.abort();
+    drop(listener);
+    assert!(handing.await.unwrap_err().is_cancelled());
+    let client = TcpStream::connect(address).await.unwrap();
+    predecessor.unwrap().replace().await.unwrap();
+    greets(&taken).await;
+    is_greeted(client).await;
+}
+
+#[tokio::test]
 async fn garbage_and_a_crowd_that_says_nothing_keep_nobody_from_it() {
     let place = Place::make();
     let path = place.path();

@@ -153,12 +153,6 @@ impl Doors {
 }
 
 impl Predecessor {
-    /// The number of the process.
-    #[must_use]
-    pub fn process(&self) -> i32 {
-        self.link.peer()
-    }
-
     /// How long it will wait yet.
     #[must_use]
     pub fn patience(&self) -> Duration {

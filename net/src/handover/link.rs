@@ -63,7 +63,7 @@ impl Link {
         Ok(Self { socket, peer: peer.pid().unwrap_or_default() })
     }
 
-    /// The other side's process.
+    /// The process that connected.
     pub(super) fn peer(&self) -> i32 {
         self.peer
     }

@@ -15,6 +15,7 @@ use net::udp::UdpDoor;
 use protocol::HostName;
 use tokio::net::TcpListener;
 
+use crate::directory::fronts::local;
 use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -73,6 +74,7 @@ impl FromStr for HostAddress {
 
 /// The zone, and where it is answered for.
 pub struct Dns {
+    origin: HostName,
     zone: Zone,
     rate: u32,
     plain: Vec<(TcpListener, UdpDoor)>,
@@ -91,7 +93,8 @@ pub fn listen(args: &DnsArgs, doors: &mut Doors) -> Result<Option<Dns>, Failure>
         args.dns_host.iter().map(|HostAddress(name, ip)| (name.clone(), *ip)).collect();
     let zone =
         Zone::new(origin, &servers, &hosts).map_err(|e| Failure::from_error(Exit::Usage, &e))?;
-    let mut dns = Dns { zone, rate: args.dns_rate, plain: Vec::new(), tls: Vec::new() };
+    let (origin, rate) = (origin.clone(), args.dns_rate);
+    let mut dns = Dns { origin, zone, rate, plain: Vec::new(), tls: Vec::new() };
     for wanted in &args.dns {
         dns.plain.push(bind(doors, *wanted).map_err(|e| taken("--dns", *wanted, &e))?);
     }
@@ -102,31 +105,38 @@ pub fn listen(args: &DnsArgs, doors: &mut Doors) -> Result<Option<Dns>, Failure>
     Ok(Some(dns))
 }
 
-/// Begins to answer; then it counts what it does.
-pub fn serve(
-    args: &DnsArgs,
-    dns: Option<Dns>,
-    directory: &Arc<Directory>,
-    tls: &ServerTls,
-    drain: &Drain,
-) -> Result<Option<Arc<DnsFront>>, Failure> {
-    let (Some(dns), Some(DnsName(origin))) = (dns, &args.dns_zone) else { return Ok(None) };
-    let local = |listener: &TcpListener| {
-        listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))
-    };
-    let front = DnsFront::new(Arc::clone(directory), dns.zone, dns.rate);
-    for (listener, door) in dns.plain {
-        let address = local(&listener)?;
-        drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
-        drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
-        output::line(format_args!("dns         {address}   (answers for {origin})"))?;
+impl Dns {
+    /// Prints where it listens.
+    pub fn announce(&self) -> Result<(), Failure> {
+        let Self { origin, plain, tls, .. } = self;
+        for (listener, _) in plain {
+            let address = local(listener)?;
+            output::line(format_args!("dns         {address}   (answers for {origin})"))?;
+        }
+        for listener in tls {
+            let address = local(listener)?;
+            output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
+        }
+        Ok(())
     }
-    for listener in dns.tls {
-        let address = local(&listener)?;
-        drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
-        output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
+
+    /// Begins to answer; then it counts what it does.
+    pub fn serve(
+        self,
+        directory: &Arc<Directory>,
+        tls: &ServerTls,
+        drain: &Drain,
+    ) -> Arc<DnsFront> {
+        let front = DnsFront::new(Arc::clone(directory), self.zone, self.rate);
+        for (listener, door) in self.plain {
+            drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
+            drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
+        }
+        for listener in self.tls {
+            drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
+        }
+        front
     }
-    Ok(Some(front))
 }
 
 /// The same port over TCP, which nobody else can share, and then over UDP.

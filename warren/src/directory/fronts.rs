@@ -25,13 +25,11 @@ pub struct Fronts {
     watchers: Option<TcpListener>,
 }
 
-/// What those who ask are shown and told beside the directory.
+/// What those who ask meet beside the directory.
 pub struct Terms {
     pub tls: ServerTls,
     pub relay: Option<RelayToken>,
     pub parent: Option<Arc<Parent>>,
-    /// Where the directory's knowledge is from.
-    pub says: String,
 }
 
 impl Fronts {
@@ -47,29 +45,37 @@ impl Fronts {
         })
     }
 
-    /// Answers until the drain begins.
-    pub fn serve(
-        self,
-        args: &ServeArgs,
-        directory: &Arc<Directory>,
-        terms: Terms,
-        drain: &Drain,
-    ) -> Result<Monitored, Failure> {
-        let Terms { tls, relay, parent, says } = terms;
+    /// Prints where everything is: before anybody is answered, for where nobody reads this the
+    /// program ends.
+    pub fn announce(&self, says: &str) -> Result<(), Failure> {
         output::line(format_args!("directory   {}   ({says})", local(&self.line)?))?;
-        if let Some(https) = self.https {
-            let address = local(&https)?;
+        if let Some(https) = &self.https {
+            let address = local(https)?;
             output::line(format_args!(
                 "https       {address}   (/v1/openapi.json says what there is)"
             ))?;
+        }
+        if let Some(dns) = &self.dns {
+            dns.announce()?;
+        }
+        if let Some(watchers) = &self.watchers {
+            output::line(format_args!("metrics     http://{}/metrics", local(watchers)?))?;
+        }
+        Ok(())
+    }
+
+    /// Answers until the drain begins.
+    pub fn serve(self, directory: &Arc<Directory>, terms: Terms, drain: &Drain) -> Monitored {
+        let Terms { tls, relay, parent } = terms;
+        if let Some(https) = self.https {
             let front = Arc::clone(directory);
             drain.spawn(front.serve_https(https, tls.clone(), relay, drain.clone()));
         }
-        let dns = dns::serve(&args.dns, self.dns, directory, &tls, drain)?;
-        let monitored = watchers::serve(self.watchers, directory, dns.as_deref(), drain)?;
+        let dns = self.dns.map(|dns| dns.serve(directory, &tls, drain));
+        let monitored = watchers::serve(self.watchers, directory, dns.as_deref(), drain);
         let line = Arc::clone(directory);
         drain.spawn(line.serve_below(parent, self.line, tls, drain.clone()));
-        Ok(monitored)
+        monitored
     }
 }
 
@@ -85,6 +91,7 @@ fn listen(
     })
 }
 
-fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+/// Where it listens.
+pub fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))
 }

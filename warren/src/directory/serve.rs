@@ -66,7 +66,9 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
         () = end.first() => return Ok(()),
     }
     let shown = Shown { server: tls.clone(), client: None };
-    let monitored = fronts.serve(args, &directory, Terms { tls, relay, parent, says }, &drain)?;
+    fronts.announce(&says)?;
+    succession.announce()?;
+    let monitored = fronts.serve(&directory, Terms { tls, relay, parent }, &drain);
     let begun = succession.begin(&directory).await;
     let renewed = renewal::watch(args.tls_cert.clone(), args.tls_key.clone(), shown);
     let is_succeeded = begun.is_ok()

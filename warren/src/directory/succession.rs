@@ -62,19 +62,23 @@ impl<'a> Succession<'a> {
         Err(Failure::new(Exit::Unavailable, what).fix("see the log for why"))
     }
 
+    /// Prints whom this process replaces, and how it is replaced.
+    pub fn announce(&self) -> Result<(), Failure> {
+        let Some(path) = self.path.map(Path::display) else { return Ok(()) };
+        let says = match self.has_predecessor() {
+            true => "takes over from the process that runs",
+            false => "a new process takes over here",
+        };
+        output::line(format_args!("handover    {path}   ({says})"))
+    }
+
     /// Everything serves: the predecessor ends, and the file is this process's to write.
     pub async fn begin(&mut self, directory: &Directory) -> Result<(), Failure> {
-        let Some(path) = self.path else { return Ok(()) };
-        let said = match self.predecessor.take() {
-            Some(predecessor) => {
-                let process = predecessor.process();
-                predecessor.replace().await.map_err(|error| failed(path, &error))?;
-                directory.keep_file();
-                format!("took over from process {process}")
-            }
-            None => "a new process with the same path takes over here".to_owned(),
-        };
-        output::line(format_args!("handover    {}   ({said})", path.display()))
+        if let (Some(path), Some(predecessor)) = (self.path, self.predecessor.take()) {
+            predecessor.replace().await.map_err(|error| failed(path, &error))?;
+            directory.keep_file();
+        }
+        Ok(())
     }
 
     /// Waits until another process serves in the place of this one.

@@ -16,7 +16,6 @@ use crate::args::ServeArgs;
 use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
 use crate::monitoring::{self, Monitored};
-use crate::output;
 
 /// They may ask on several connections, without TLS.
 const WATCHERS: AcceptLimits = AcceptLimits {
@@ -42,7 +41,7 @@ pub fn serve(
     directory: &Arc<Directory>,
     dns: Option<&DnsFront>,
     drain: &Drain,
-) -> Result<Monitored, Failure> {
+) -> Monitored {
     let mut metrics = Metrics::with_prefix("warren");
     directory.register(metrics.sub_registry_with_prefix("directory"));
     if let Some(dns) = dns {
@@ -50,10 +49,8 @@ pub fn serve(
     }
     let monitored = Monitored::new(metrics, Arc::clone(directory));
     if let Some(listener) = listener {
-        let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-        output::line(format_args!("metrics     http://{address}/metrics"))?;
         let routes = monitoring::routes(monitored.clone());
         drain.spawn(serve_http(listener, None, routes, WATCHERS, drain.clone()));
     }
-    Ok(monitored)
+    monitored
 }
