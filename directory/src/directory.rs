@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use feed::{
-    Checkpoint, Chronicle, Evidence, Forged, Renewal, Signed, SignedSnapshot, SnapshotError,
+    Checkpoint, Chronicle, Evidence, FeedKey, Forged, Renewal, Signed, SignedSnapshot,
+    SnapshotError,
 };
 use net::clock::{Clock, SystemClock};
 use net::gate::{AcceptLimits, Gate};
@@ -22,6 +23,7 @@ use crate::apply::{self, Position, Refusal};
 use crate::limits::{self, BLOCKS, READY_WAIT, RENEWAL_WAIT};
 use crate::metrics::Counts;
 use crate::misses::{MissLimits, Misses};
+use crate::own_file::OwnFile;
 use crate::snapshot_file::{self, Head, SnapshotFileError, Stored};
 use crate::table::Table;
 use crate::web::Front;
@@ -29,10 +31,10 @@ use crate::web::Front;
 /// One replica of the directory.
 pub struct Directory {
     file: PathBuf,
+    pub(crate) own_file: OwnFile,
     table: ArcSwap<Table>,
     position: watch::Sender<Option<Position>>,
-    /// Whether the registrar has confirmed, since this process began, that this is all.
-    is_synced: watch::Sender<bool>,
+    heard: watch::Sender<Heard>,
     opened: Instant,
     /// When the registrar last confirmed what is known, in milliseconds since 1970.
     confirmed: AtomicI64,
@@ -48,6 +50,17 @@ pub struct Directory {
     pub(crate) counts: Counts,
     pub(crate) front: Front,
     clock: Arc<dyn Clock>,
+}
+
+/// What has come of asking, since this process began, whether what is known is all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Heard {
+    /// Nobody has been asked to the end yet.
+    Nothing,
+    /// Nobody who carries the feed is of use now.
+    Silence,
+    /// The registrar has said so.
+    Confirmed,
 }
 
 /// What a directory knows about its knowledge.
@@ -103,7 +116,7 @@ impl Directory {
         let (file, clock) = (file.to_owned(), Arc::new(SystemClock));
         let directory = Self::new(file, limits::ACCEPT, limits::MISSES, clock);
         directory.start_from(stored)?;
-        directory.is_synced.send_replace(true);
+        directory.heard.send_replace(Heard::Confirmed);
         Ok(Arc::new(directory))
     }
 
@@ -146,9 +159,10 @@ impl Directory {
     fn new(file: PathBuf, limits: AcceptLimits, misses: MissLimits, clock: Arc<dyn Clock>) -> Self {
         Self {
             file,
+            own_file: OwnFile::default(),
             table: ArcSwap::default(),
             position: watch::Sender::new(None),
-            is_synced: watch::Sender::new(false),
+            heard: watch::Sender::new(Heard::Nothing),
             opened: Instant::now(),
             confirmed: AtomicI64::new(i64::MIN),
             writing: Mutex::new(()),
@@ -216,16 +230,17 @@ impl Directory {
 
     /// Waits a little, if need be, until a question can be answered; false if it cannot. What was
     /// registered just before a crash may not be in the file yet, so the file alone is trusted only
-    /// once the registrar has had its chance to say what came after.
-    pub(crate) async fn can_answer(&self) -> bool {
-        let mut is_synced = self.is_synced.subscribe();
-        if !*is_synced.borrow() {
-            let patience = match *self.position.borrow() {
-                Some(_) => READY_WAIT.saturating_sub(self.opened.elapsed()),
-                None => READY_WAIT,
+    /// once the registrar has had its chance to say what came after: until all who carry its words
+    /// have been asked in vain, or for a while.
+    pub async fn can_answer(&self) -> bool {
+        let mut heard = self.heard.subscribe();
+        if *heard.borrow() != Heard::Confirmed {
+            let (enough, patience) = match *self.position.borrow() {
+                Some(_) => (Heard::Silence, READY_WAIT.saturating_sub(self.opened.elapsed())),
+                None => (Heard::Confirmed, READY_WAIT),
             };
-            // Synced or not: what is known by then decides.
-            drop(timeout(patience, is_synced.wait_for(|synced| *synced)).await);
+            // Confirmed or not: what is known by then decides.
+            drop(timeout(patience, heard.wait_for(|heard| *heard >= enough)).await);
         }
         self.position.borrow().is_some()
     }
@@ -233,7 +248,16 @@ impl Directory {
     /// Whether a question can be answered without waiting.
     pub(crate) fn can_answer_now(&self) -> bool {
         let is_known = self.position.borrow().is_some();
-        is_known && (*self.is_synced.borrow() || self.opened.elapsed() >= READY_WAIT)
+        is_known && (*self.heard.borrow() > Heard::Nothing || self.opened.elapsed() >= READY_WAIT)
+    }
+
+    /// All who carry the feed have been asked in vain.
+    pub(crate) fn heard_nothing(&self) {
+        self.heard.send_if_modified(|heard| {
+            let is_first = *heard == Heard::Nothing;
+            *heard = (*heard).max(Heard::Silence);
+            is_first
+        });
     }
 
     pub(crate) fn position(&self) -> watch::Receiver<Option<Position>> {
@@ -259,7 +283,7 @@ impl Directory {
         }
         if number >= batch.newest {
             self.confirm(batch.at);
-            self.is_synced.send_replace(true);
+            self.heard.send_replace(Heard::Confirmed);
         }
         Ok(())
     }
@@ -282,7 +306,7 @@ impl Directory {
         let (table, said) = (Table::new(Arc::clone(snapshot.atlas())), checkpoint.at);
         *self.told() = Some(Chronicle::new(snapshot));
         self.replace(table, Position { feed, number, began }, said);
-        self.is_synced.send_replace(true);
+        self.heard.send_replace(Heard::Confirmed);
         Ok(())
     }
 
@@ -325,7 +349,8 @@ impl Directory {
         self.evidence_now(name)
     }
 
-    fn evidence_now(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
+    /// The same at once.
+    pub(crate) fn evidence_now(&self, name: &AtSign) -> Result<Option<Evidence>, SnapshotError> {
         // A copy, so that nobody waits for the hashing; what changed is looked up first, since what
         // it names may be in the snapshot by then, but not the other way round.
         let changed = self.table.load().changed(name);
@@ -333,12 +358,13 @@ impl Directory {
         told.ok_or(Forged::Form)?.evidence(name, changed)
     }
 
-    /// Writes what is known to the file; the number that it then has. Blocks.
+    /// Writes what is known to the file, if it is ours; the number that it then has. Blocks.
     ///
     /// # Errors
     /// [`SnapshotFileError`]; the old file is still there then.
     pub(crate) fn save(&self) -> Result<Option<u64>, SnapshotFileError> {
         let _turn = self.turn.blocking_lock();
+        let Some(_own) = self.own_file.write() else { return Ok(None) };
         let (told, began, confirmed) = {
             let _writing = self.writing.blocking_lock();
             let Some(at) = *self.position.borrow() else { return Ok(None) };

@@ -82,6 +82,7 @@ impl Directory {
                 }
                 Err(missed) => {
                     source.refused();
+                    self.heard_nothing();
                     self.report(&missed, failures);
                     failures += 1;
                     backoff::pause(failures, BACKOFF_MIN, BACKOFF_MAX)
@@ -208,6 +209,10 @@ impl Directory {
         let mut pause = SAVE_AFTER;
         let mut is_behind = false;
         while !drain.is_draining() {
+            tokio::select! {
+                () = drain.draining() => break,
+                () = self.own_file.ours() => {}
+            }
             if !is_behind {
                 tokio::select! {
                     () = drain.draining() => break,
@@ -227,6 +232,22 @@ impl Directory {
         if is_behind || position.has_changed().unwrap_or(false) {
             self.save_now().await;
         }
+    }
+
+    /// Writes the file for a process that starts from it and is to replace this one.
+    pub async fn save_for_successor(self: &Arc<Self>) {
+        self.save_now().await;
+    }
+
+    /// From now on the file is left to a successor.
+    pub async fn leave_file(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        drop(tokio::task::spawn_blocking(move || this.own_file.leave()).await);
+    }
+
+    /// From now on the file is kept up to date here, as it is from the start unless it was left.
+    pub fn keep_file(&self) {
+        self.own_file.keep();
     }
 
     /// How long it took, if it succeeded.

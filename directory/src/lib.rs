@@ -31,6 +31,7 @@ pub mod import;
 pub mod limits;
 mod metrics;
 mod misses;
+mod own_file;
 mod parent;
 mod redis_feed;
 mod relay;

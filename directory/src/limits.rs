@@ -73,7 +73,8 @@ pub const PARENT_UNKNOWN_AGE_MAX: Duration = Duration::from_secs(10);
 pub const LAST_QUESTION: Duration = Duration::from_secs(2);
 
 /// A question that comes before the directory knows anything waits so long for that to change; so
-/// does, after a start, one that comes before the registrar has confirmed what the file says.
+/// does, after a start, one that comes before the registrar has confirmed what the file says, unless
+/// all who carry its words have failed by then.
 pub const READY_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the registrar may hold a question for news back until there are some.

@@ -5,21 +5,24 @@ mod common;
 
 use std::convert::Infallible;
 use std::fs;
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Registrar, SOON, address, change, name, signed, signed_snapshot, the_feed, the_key};
-use directory::{Directory, FeedSource, HttpsFeed};
+use directory::limits::READY_WAIT;
+use directory::{BoxFuture, Carriers, Directory, FeedAnswer, FeedError, FeedSource, HttpsFeed};
+use feed::Signed;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use net::clock::{Clock, ManualClock};
 use net::drain::Drain;
 use net::https::{BoundedBody, HttpsClient, serve_http};
 use net::tls::{CertificateAuthority, ClientTls, ServerTls, SubjectName, TrustRoots};
-use protocol::{HostName, Timestamp};
-use tokio::time::sleep;
+use protocol::{FeedId, HostName, Timestamp};
+use tokio::time::{Instant, sleep};
 
 struct Follower {
     directory: Arc<Directory>,
@@ -101,6 +104,85 @@ async fn its_own_file_is_enough_to_start_without_the_registrar() {
     alone.stop().await;
     let again = Directory::open(file).unwrap();
     assert_eq!(again.status().number, 3);
+}
+
+/// A carrier that takes every question and answers none.
+struct Hangs;
+
+impl FeedSource for Hangs {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Vec<u8>, FeedError>> {
+        Box::pin(pending())
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'_, Result<Signed, FeedError>> {
+        Box::pin(pending())
+    }
+
+    fn after(
+        &self,
+        _: FeedId,
+        _: u64,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<FeedAnswer, FeedError>> {
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn its_own_file_answers_once_all_carriers_have_failed_or_for_one_that_hangs_a_little_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    let registrar = Registrar::new(vec![alice_at(1, 1)]);
+    let follower = follow(&file, registrar.clone());
+    assert!(follower.reaches(1).await);
+    follower.stop().await;
+    registrar.set_away(true);
+    let away = || Arc::new(registrar.clone()) as Arc<dyn FeedSource>;
+
+    let began = Instant::now();
+    let alone = follow(&file, Carriers::new(vec![away(), away()]));
+    assert!(alone.directory.can_answer().await && alone.is_at("alice", "localhost:1"));
+    assert!(began.elapsed() < READY_WAIT / 4, "{:?}", began.elapsed());
+    alone.stop().await;
+
+    let began = Instant::now();
+    let waiting = follow(&file, Carriers::new(vec![away(), Arc::new(Hangs)]));
+    assert!(waiting.directory.can_answer().await);
+    let waited = began.elapsed();
+    assert!(waited >= READY_WAIT / 2 && waited < 2 * READY_WAIT, "{waited:?}");
+    waiting.stop().await;
+
+    // Who knows nothing at all has nothing to answer with.
+    let empty = follow(&folder.path().join("none"), Carriers::new(vec![away()]));
+    assert!(!empty.directory.can_answer().await);
+    empty.stop().await;
+}
+
+#[tokio::test]
+async fn the_file_is_left_to_a_successor_and_taken_back_from_one_that_does_not_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    let saved = || Directory::open(file.clone()).unwrap().status().number;
+    let registrar = Registrar::new(vec![alice_at(1, 1)]);
+    let follower = follow(&file, registrar.clone());
+    assert!(follower.reaches(1).await);
+    follower.directory.save_for_successor().await;
+    assert_eq!(saved(), 1);
+    follower.directory.leave_file().await;
+    registrar.publish(alice_at(2, 2));
+    assert!(follower.reaches(2).await);
+    follower.directory.save_for_successor().await;
+    assert_eq!(saved(), 1, "it is somebody else's");
+    follower.directory.keep_file();
+    follower.stop().await;
+    assert_eq!(saved(), 2);
+
+    let replaced = follow(&file, registrar.clone());
+    registrar.publish(alice_at(3, 3));
+    assert!(replaced.reaches(3).await);
+    replaced.directory.leave_file().await;
+    replaced.stop().await;
+    assert_eq!(saved(), 2, "nor does its end write over what the successor wrote");
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ pub async fn serve_tls<H, F>(
 {
     let gate = gate.into();
     let handler = Arc::new(handler);
-    let serve = |(stream, peer, permit)| {
+    while let Some((stream, peer, permit)) = next(&listener, &gate, &drain).await {
         let (tls, gate, ending) = (tls.clone(), gate.clone(), drain.clone());
         let handler = Arc::clone(&handler);
         drain.spawn(async move {
@@ -43,12 +43,6 @@ pub async fn serve_tls<H, F>(
                 handler(stream, peer).await;
             }
         });
-    };
-    while let Some(client) = next(&listener, &gate, &drain).await {
-        serve(client);
-    }
-    while let Some(client) = last(&listener, &gate, &drain).await {
-        serve(client);
     }
 }
 
@@ -77,17 +71,21 @@ pub async fn serve_plain<H, F>(
 }
 type Client = (TcpStream, SocketAddr, Permit);
 
-/// The next socket that has its permit; none once the drain begins.
+/// The next socket that has its permit; once the drain has begun, the next one who had connected
+/// before; none once there are no more.
 pub(crate) async fn next(listener: &TcpListener, gate: &Gate, drain: &Drain) -> Option<Client> {
     tokio::select! {
         biased;
-        () = drain.draining() => None,
+        () = drain.draining() => last(listener, gate, drain).await,
         client = admitted(listener, gate) => Some(client),
     }
 }
 
-/// The next one who had connected before the drain began; none once nobody comes any more.
+/// Nobody has to be taken whom a successor can see to.
 async fn last(listener: &TcpListener, gate: &Gate, drain: &Drain) -> Option<Client> {
+    if drain.is_succeeded() {
+        return None;
+    }
     tokio::select! {
         biased;
         () = drain.draining_for(LAST_ACCEPTS) => None,

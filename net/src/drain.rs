@@ -1,6 +1,7 @@
 //! The orderly end: whoever works finishes, nobody begins.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Clone, Default)]
 pub struct Drain {
     begun: CancellationToken,
+    succeeded: Arc<AtomicBool>,
     since: Arc<OnceLock<Instant>>,
     tasks: TaskTracker,
 }
@@ -28,6 +30,18 @@ impl Drain {
         self.since.get_or_init(Instant::now);
         self.begun.cancel();
         self.tasks.close();
+    }
+
+    /// The same where somebody else has the listening sockets too: who comes now is his.
+    pub fn start_succeeded(&self) {
+        self.succeeded.store(true, Ordering::Release);
+        self.start();
+    }
+
+    /// Whether somebody else goes on with what listens here.
+    #[must_use]
+    pub fn is_succeeded(&self) -> bool {
+        self.succeeded.load(Ordering::Acquire)
     }
 
     /// Whether the end has begun.

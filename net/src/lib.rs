@@ -21,6 +21,7 @@ pub mod dial;
 mod dial_target;
 pub mod drain;
 pub mod gate;
+pub mod handover;
 pub mod handshake;
 pub mod https;
 pub mod limits;

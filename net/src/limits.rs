@@ -76,6 +76,8 @@ pub const LOOKUP_RETRY_PAUSES: [Duration; 4] = [
 pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// When the end begins, who has connected and not asked yet may still do so for this long.
+pub const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// Header lines of a request.
 pub const HTTP_HEADERS_MAX: usize = 64;
 /// Bytes of a request's body.
@@ -95,3 +97,27 @@ pub const HTTP_IDLE_CONNECTIONS_MAX: usize = 4;
 pub const REDIS_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// What an answer of Redis may have around what was asked for.
 pub const REDIS_ANSWER_OVERHEAD: usize = 64 * 1024;
+
+/// For a process that asks for the sockets of the one it replaces, to say so; and for each word
+/// after it that needs no work.
+pub const HANDOVER_WORD_DEADLINE: Duration = Duration::from_secs(1);
+/// For the running process to begin with its sockets: it may write a large file first.
+pub const HANDOVER_OFFER_DEADLINE: Duration = Duration::from_secs(60);
+/// For the new process to be ready; then it gives up…
+pub const HANDOVER_READY_DEADLINE: Duration = Duration::from_secs(150);
+/// …and so does the running one a little later, and goes on.
+pub const HANDOVER_PATIENCE: Duration = Duration::from_secs(160);
+/// A running process that closes the connection is asked again for so long…
+pub const HANDOVER_ASK_AGAIN: Duration = Duration::from_secs(5);
+/// …with this between two tries.
+pub(crate) const HANDOVER_ASK_PAUSE: Duration = Duration::from_millis(20);
+/// Connections that have not said yet that they ask; beyond that, new ones are closed.
+pub(crate) const HANDOVER_ASKERS_MAX: usize = 64;
+/// Connections that wait to be accepted.
+pub(crate) const HANDOVER_BACKLOG: i32 = 128;
+/// Sockets that a process takes.
+pub(crate) const HANDOVER_SOCKETS_MAX: usize = 4_096;
+/// Bytes of a word.
+pub(crate) const HANDOVER_WORD_BYTES_MAX: usize = 64;
+/// Bytes of the name of what a socket is for.
+pub const HANDOVER_ROLE_BYTES_MAX: usize = 32;

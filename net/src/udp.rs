@@ -7,7 +7,7 @@
 use std::array;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
 
@@ -78,6 +78,20 @@ impl UdpDoor {
             sockets.push(bind(shared)?);
         }
         Ok(Self(sockets))
+    }
+
+    /// The sockets of a door that was open before.
+    pub(crate) fn of(sockets: Vec<OwnedFd>) -> io::Result<Self> {
+        let take = |socket| {
+            let socket = std::net::UdpSocket::from(socket);
+            socket.set_nonblocking(true)?;
+            Ok(UdpSocket::from_std(socket))
+        };
+        sockets.into_iter().map(take).collect::<io::Result<_>>().map(Self)
+    }
+
+    pub(crate) fn sockets(&self) -> &[UdpSocket] {
+        &self.0
     }
 
     /// Where it listens.
@@ -194,7 +208,8 @@ impl Batches {
             if let Err(error) = self.poll.poll(&mut events, None) {
                 pause_after(&error);
             }
-            while self.receive(&mut headers) && !drain.is_draining() {
+            // What has been taken is answered; the rest may be another process's by now.
+            while !drain.is_draining() && self.receive(&mut headers) {
                 self.answer(&answer);
                 self.send(&mut headers, &unsent);
                 // That there was room for more says that there is nothing more to read.

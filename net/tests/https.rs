@@ -48,7 +48,7 @@ async fn serve(is_tls: bool, limits: AcceptLimits) -> Running {
     let (gate, drain) = (Gate::new(limits), Drain::new());
     let tls = is_tls.then(|| world.server_tls());
     let service = tower::service_fn(describe);
-    tokio::spawn(serve_http(listener, tls, service, gate.clone(), drain.clone()));
+    drain.spawn(serve_http(listener, tls, service, gate.clone(), drain.clone()));
     Running { world, address, gate, drain }
 }
 

@@ -329,6 +329,10 @@ pub struct ServeArgs {
     /// longer than the load balancer takes to notice
     #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "WARREN_DRAIN_DELAY")]
     pub drain_delay: u64,
+    /// Be replaced without a lost connection: a process started with the same path takes over the
+    /// sockets of the one that runs, which then ends. Its folder must be this user's alone
+    #[arg(long, value_name = "PATH", env = "WARREN_HANDOVER", value_hint = ValueHint::FilePath)]
+    pub handover: Option<PathBuf>,
     /// Answer HTTPS as well, on this address and port, with the same certificate
     #[arg(long, value_name = "ADDR:PORT", env = "WARREN_HTTPS")]
     pub https: Option<SocketAddr>,

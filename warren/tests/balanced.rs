@@ -1,9 +1,10 @@
 //! Three replicas behind HAProxy as plain TCP: each is stopped and started again while clients ask,
-//! and nobody notices.
+//! then each is replaced in place, and nobody notices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs::File;
 use std::net::TcpStream;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -52,6 +53,8 @@ impl Replica {
             .arg(dir.join("replica.key"))
             .arg("--data-dir")
             .arg(dir.join(format!("replica{number}")))
+            .arg("--handover")
+            .arg(dir.join(format!("private/replica{number}")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(File::create(dir.join(format!("replica{number}.log"))).unwrap()));
@@ -70,8 +73,19 @@ impl Replica {
 
     /// SIGTERM; waits until it has ended of itself.
     fn stop(&mut self) {
-        let mut child = self.child.take().unwrap();
+        let child = self.child.take().unwrap();
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        self.ends(child);
+    }
+
+    /// Starts a new process in its place; the one before ends of itself.
+    fn upgrade(&mut self) {
+        let before = self.child.replace(self.command.spawn().unwrap()).unwrap();
+        self.ends(before);
+        assert_eq!(health(self.health_port), Some(200));
+    }
+
+    fn ends(&self, mut child: Child) {
         let start = Instant::now();
         loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -290,6 +304,7 @@ fn replicas_are_restarted_one_after_another_and_no_lookup_fails() {
     let warren = Warren::start(WARREN, &data, &server_ports, &["--identity", "@alice"]);
     let endpoints = warren.endpoints.clone();
     let cert = make_certificate(dir);
+    std::fs::DirBuilder::new().mode(0o700).create(dir.join("private")).unwrap();
     let prepare = |number| Replica::prepare(dir, number, &ports, &endpoints);
     let mut replicas: Vec<Replica> = (0..3).map(prepare).collect();
     replicas.iter_mut().for_each(Replica::start);
@@ -302,6 +317,10 @@ fn replicas_are_restarted_one_after_another_and_no_lookup_fails() {
         std::thread::sleep(5 * CHECK_EVERY);
         replica.stop();
         replica.start();
+        std::thread::sleep(5 * CHECK_EVERY);
+    }
+    for replica in &mut replicas {
+        replica.upgrade();
         std::thread::sleep(5 * CHECK_EVERY);
     }
     load.judge();

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
+use feed::SnapshotError;
 use protocol::{Address, AtSign, Epoch, HostName};
 
 use super::query::Question;
@@ -169,7 +170,7 @@ impl<'a> Answerer<'a> {
             }
             kind => self.put(spot, kind, asked, reply),
         }
-        if !reply.has_answers() {
+        if !reply.has_answers() && reply.code == Code::NoError {
             self.negative(asked, reply);
         }
     }
@@ -260,7 +261,12 @@ impl<'a> Answerer<'a> {
         if self.is_datagram {
             return reply.cut();
         }
-        let Ok(Some(evidence)) = self.directory.evidence(&person.identity) else { return };
+        let evidence = match self.directory.evidence_now(&person.identity) {
+            Ok(Some(evidence)) => evidence,
+            // There is one, but not now.
+            Err(SnapshotError::Renewed) => return reply.code = Code::ServFail,
+            Ok(None) | Err(_) => return,
+        };
         let Ok(text) = serde_json::to_vec(&evidence) else { return };
         if text.len() + text.len().div_ceil(TEXT_BYTES_MAX) <= reply.room_for_data() {
             answer(reply, Kind::TXT, DNS_TTL, |out| put_text(out, &text));

@@ -14,7 +14,7 @@ use super::answer::Outcome;
 use super::counts::Transport;
 use crate::limits::{
     ANSWERS_BYTES_MAX, DNS_IDLE_MAX, DNS_IDLE_MAX_WHEN_FULL, DNS_MESSAGE_DEADLINE,
-    DNS_QUERY_BYTES_MAX, DNS_WRITE_DEADLINE,
+    DNS_QUERY_BYTES_MAX, DNS_WRITE_DEADLINE, LAST_QUESTION,
 };
 use crate::misses::Accounts;
 
@@ -55,12 +55,14 @@ impl DnsFront {
         let (stream, out) = (&mut stream, Vec::new());
         let mut answering = Answering { stream, by, accounts, drain: drain.clone(), out };
         let mut bytes = Vec::new();
+        let mut last_question = LAST_QUESTION;
         loop {
             let read = tokio::select! {
                 biased;
                 read = self.more(answering.stream, &mut bytes) => read,
-                () = drain.draining() => break,
+                () = drain.draining_for(last_question) => break,
             };
+            last_question = Duration::ZERO;
             if read.is_none() || self.answer_all(&mut answering, &mut bytes).await.is_none() {
                 break;
             }

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::bounded_body::BoundedBody;
 use super::patient_io::PatientIo;
@@ -21,14 +22,16 @@ use crate::accept;
 use crate::drain::Drain;
 use crate::gate::Gate;
 use crate::handshake::prepare;
-use crate::limits::{HTTP_HEAD_BYTES_MAX, HTTP_HEAD_DEADLINE, HTTP_HEADERS_MAX};
+use crate::limits::{
+    HANDSHAKE_TURN, HTTP_HEAD_BYTES_MAX, HTTP_HEAD_DEADLINE, HTTP_HEADERS_MAX, LAST_REQUEST,
+};
 use crate::tls::ServerTls;
 
 /// Who sent a request; found among the request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves HTTP/1.1 until the drain begins, over TLS or, for a listener that only this machine
+/// Serves HTTP/1.1 until the drain begins, and then who had connected and not asked yet, over TLS or, for a listener that only this machine
 /// reaches, without. Requests that are being answered then are answered to their end.
 ///
 /// The service is a tower service, such as an axum router.
@@ -57,7 +60,7 @@ pub async fn serve_http<S, B>(
             };
             let stream = tokio::select! {
                 stream = gate.handshake(stream, &tls) => stream,
-                () = ending.draining() => return,
+                () = ending.draining_for(HANDSHAKE_TURN) => return,
             };
             if let Ok(stream) = stream {
                 serve_connection(stream, peer, service, ending).await;
@@ -93,7 +96,10 @@ async fn serve_connection<B>(
 ) where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
+    let asked = CancellationToken::new();
+    let is_asked = asked.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        is_asked.cancel();
         request.extensions_mut().insert(Peer(peer));
         service.call(request.map(BoundedBody::new))
     });
@@ -104,10 +110,18 @@ async fn serve_connection<B>(
         .max_headers(HTTP_HEADERS_MAX)
         .serve_connection(TokioIo::new(PatientIo::new(stream)), service);
     let mut connection = pin!(connection);
+    // Who has come and not asked yet may still do so, once.
+    let end = async {
+        ending.draining().await;
+        tokio::select! {
+            () = asked.cancelled() => {}
+            () = ending.draining_for(LAST_REQUEST) => {}
+        }
+    };
     // How a connection ends is the client's affair; the service has counted what it answered.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = ending.draining() => connection.as_mut().graceful_shutdown(),
+        () = end => connection.as_mut().graceful_shutdown(),
     }
     drop(connection.await);
 }

@@ -5,16 +5,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-
 use directory::dns::{DnsFront, Zone};
 use directory::limits::DNS_ANSWERS_PER_SECOND;
 use directory::{Directory, Parent};
 use net::drain::Drain;
+use net::handover::Doors;
 use net::tls::ServerTls;
 use net::udp::UdpDoor;
 use protocol::HostName;
 use tokio::net::TcpListener;
 
+use crate::directory::fronts::local;
+use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -70,14 +72,17 @@ impl FromStr for HostAddress {
     }
 }
 
-/// Begins to answer, where that is asked for; then it counts what it does.
-pub async fn start(
-    args: &DnsArgs,
-    directory: &Arc<Directory>,
-    parent: Option<Arc<Parent>>,
-    tls: &ServerTls,
-    drain: &Drain,
-) -> Result<Option<Arc<DnsFront>>, Failure> {
+/// The zone, and where it is answered for.
+pub struct Dns {
+    origin: HostName,
+    zone: Zone,
+    rate: u32,
+    plain: Vec<(TcpListener, UdpDoor)>,
+    tls: Vec<TcpListener>,
+}
+
+/// Listens, where that is asked for.
+pub fn listen(args: &DnsArgs, doors: &mut Doors) -> Result<Option<Dns>, Failure> {
     let Some(DnsName(origin)) = &args.dns_zone else { return Ok(None) };
     if args.dns.is_empty() && args.dns_tls.is_empty() {
         return Err(Failure::new(Exit::Usage, format!("nothing answers for the zone {origin}"))
@@ -88,28 +93,57 @@ pub async fn start(
         args.dns_host.iter().map(|HostAddress(name, ip)| (name.clone(), *ip)).collect();
     let zone =
         Zone::new(origin, &servers, &hosts).map_err(|e| Failure::from_error(Exit::Usage, &e))?;
-    let front = DnsFront::new(Arc::clone(directory), parent, zone, args.dns_rate);
+    let (origin, rate) = (origin.clone(), args.dns_rate);
+    let mut dns = Dns { origin, zone, rate, plain: Vec::new(), tls: Vec::new() };
     for wanted in &args.dns {
-        let (listener, door) = bind(*wanted).await.map_err(|e| taken("--dns", *wanted, &e))?;
-        let address = listener.local_addr().map_err(|e| taken("--dns", *wanted, &e))?;
-        drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
-        drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
-        output::line(format_args!("dns         {address}   (answers for {origin})"))?;
+        dns.plain.push(bind(doors, *wanted).map_err(|e| taken("--dns", *wanted, &e))?);
     }
     for wanted in &args.dns_tls {
-        let failed = |error| taken("--dns-tls", *wanted, &error);
-        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
-        output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
+        let listener = doors.listen(&role::DNS_TLS, *wanted);
+        dns.tls.push(listener.map_err(|e| taken("--dns-tls", *wanted, &e))?);
     }
-    Ok(Some(front))
+    Ok(Some(dns))
+}
+
+impl Dns {
+    /// Prints where it listens.
+    pub fn announce(&self) -> Result<(), Failure> {
+        let Self { origin, plain, tls, .. } = self;
+        for (listener, _) in plain {
+            let address = local(listener)?;
+            output::line(format_args!("dns         {address}   (answers for {origin})"))?;
+        }
+        for listener in tls {
+            let address = local(listener)?;
+            output::line(format_args!("dns-tls     {address}   (answers for {origin})"))?;
+        }
+        Ok(())
+    }
+
+    /// Begins to answer; then it counts what it does.
+    pub fn serve(
+        self,
+        directory: &Arc<Directory>,
+        parent: Option<Arc<Parent>>,
+        tls: &ServerTls,
+        drain: &Drain,
+    ) -> Arc<DnsFront> {
+        let front = DnsFront::new(Arc::clone(directory), parent, self.zone, self.rate);
+        for (listener, door) in self.plain {
+            drain.spawn(Arc::clone(&front).serve_udp(door, drain.clone()));
+            drain.spawn(Arc::clone(&front).serve_tcp(listener, drain.clone()));
+        }
+        for listener in self.tls {
+            drain.spawn(Arc::clone(&front).serve_tls(listener, tls.clone(), drain.clone()));
+        }
+        front
+    }
 }
 
 /// The same port over TCP, which nobody else can share, and then over UDP.
-async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, UdpDoor)> {
-    let listener = TcpListener::bind(address).await?;
-    let door = UdpDoor::bind(listener.local_addr()?)?;
+fn bind(doors: &mut Doors, address: SocketAddr) -> std::io::Result<(TcpListener, UdpDoor)> {
+    let listener = doors.listen(&role::DNS, address)?;
+    let door = doors.udp(&role::DNS_UDP, listener.local_addr()?)?;
     Ok((listener, door))
 }
 

@@ -1,11 +1,13 @@
 //! `warren directory …`: a replica, how it stands, and the files that it starts from.
 
 pub mod dns;
+mod fronts;
 mod key;
 mod parent;
 mod serve;
 mod snapshot;
 mod status;
+mod succession;
 mod watchers;
 
 use std::process::ExitCode;

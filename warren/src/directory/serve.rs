@@ -1,6 +1,6 @@
 //! `warren directory serve`: a replica that answers from memory, wherever it is wanted.
 
-use std::net::SocketAddr;
+use std::future::pending;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +11,21 @@ use directory::{
 use feed::FeedKey;
 use net::drain::Drain;
 use net::https::HttpsClient;
-use net::socket::listen;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
 use protocol::Address;
-use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
 use crate::data_dir::DataDir;
 use crate::descriptors;
-use crate::directory::{parent, watchers};
+use crate::directory::fronts::{Fronts, Terms};
+use crate::directory::parent;
+use crate::directory::succession::{self, Succession};
 use crate::failure::{Exit, Failure};
 use crate::files::read_token;
+use crate::monitoring::Monitored;
+use crate::redis;
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
-use crate::{output, redis};
 
 /// How long connections get to come to their end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
@@ -53,78 +54,91 @@ async fn live(args: &ServeArgs) -> Result<(), Failure> {
     let tls = ServerTls::new(&material).map_err(usage)?;
     let (source, parent) = (source(args)?, parent::of(args)?);
 
-    let listener = listen(SocketAddr::new(args.listen, args.port)).map_err(|error| {
-        let what = format!("cannot listen on {}:{}: {error}", args.listen, args.port);
-        Failure::new(Exit::Unavailable, what).fix("pass --port with a port that is free")
-    })?;
-    let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
     let relay = args.relay_token_file.as_deref().map(relay_token).transpose()?;
-    let watchers = watchers::listen(args).await?;
-    let front = match args.https {
-        Some(address) => Some(listen_https(address).await?),
-        None => None,
-    };
+    let mut doors = succession::doors(args.handover.as_deref()).await?;
+    let fronts = Fronts::listen(args, &mut doors)?;
+    let mut succession = Succession::new(doors, args.handover.as_deref())?;
+
     let drain = Drain::new();
-    let directory = match source {
+    let (directory, says) = open(source, succession.has_predecessor(), &drain).await?;
+    tokio::select! {
+        ready = succession.ready(&directory) => ready?,
+        () = end.first() => return Ok(()),
+    }
+    let shown = Shown { server: tls.clone(), client: None };
+    fronts.announce(&says)?;
+    succession.announce()?;
+    let monitored = fronts.serve(&directory, Terms { tls, relay, parent }, &drain);
+    let begun = succession.begin(&directory).await;
+    let renewed = renewal::watch(args.tls_cert.clone(), args.tls_key.clone(), shown);
+    let is_succeeded = begun.is_ok()
+        && tokio::select! {
+            is_succeeded = serving(args, &mut end, &mut succession, &directory, &monitored) => is_succeeded,
+            () = async { renewed.await; pending().await } => false,
+        };
+    // With its copies of the sockets, so that they close.
+    drop(succession);
+    match is_succeeded {
+        true => drain.start_succeeded(),
+        false => drain.start(),
+    }
+    tokio::select! {
+        _ = drain.finished(DRAIN_DEADLINE) => {}
+        () = end.first() => {}
+    }
+    begun
+}
+
+/// Waits for the end: whether somebody else serves in the place of this process then.
+async fn serving(
+    args: &ServeArgs,
+    end: &mut EndSignals,
+    succession: &mut Succession<'_>,
+    directory: &Arc<Directory>,
+    monitored: &Monitored,
+) -> bool {
+    tokio::select! {
+        () = end.first() => {}
+        () = succession.succeeded(directory) => return true,
+    }
+    monitored.end();
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(args.drain_delay)) => false,
+        () = end.first() => false,
+        () = succession.succeeded(directory) => true,
+    }
+}
+
+/// The directory, and where its knowledge is from. Where another process serves yet, the file is
+/// left to it.
+async fn open(
+    source: Source<'_>,
+    has_predecessor: bool,
+    drain: &Drain,
+) -> Result<(Arc<Directory>, String), Failure> {
+    match source {
         Source::File(file, key) => {
             let opened = match key {
                 Some(key) => Directory::open_signed(file, &key),
                 None => Directory::open_alone(file),
             };
             let directory = opened.map_err(|error| snapshot(file, &error))?;
-            output::line(format_args!(
-                "directory   {address}   (says what {} says)",
-                file.display()
-            ))?;
-            directory
+            Ok((directory, format!("says what {} says", file.display())))
         }
         Source::Feed { feed, key, from, file } => {
             let directory = Directory::open(file.clone()).map_err(|e| snapshot(&file, &e))?;
+            if has_predecessor {
+                directory.leave_file().await;
+            }
             drain.spawn(Arc::clone(&directory).follow(feed, key, drain.clone()));
-            output::line(format_args!("directory   {address}   (follows {from})"))?;
-            directory
+            Ok((directory, format!("follows {from}")))
         }
-    };
-    let shown = Shown { server: tls.clone(), client: None };
-    if let Some(front) = front {
-        let address = front.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-        output::line(format_args!(
-            "https       {address}   (/v1/openapi.json says what there is)"
-        ))?;
-        let served = Arc::clone(&directory);
-        let (tls, drain_too) = (tls.clone(), drain.clone());
-        drain.spawn(served.serve_https_below(parent.clone(), front, tls, relay, drain_too));
     }
-    let dns = super::dns::start(&args.dns, &directory, parent.clone(), &tls, &drain).await?;
-    let monitored = watchers::serve(watchers, &directory, dns.as_deref(), &drain)?;
-    drain.spawn(directory.serve_below(parent, listener, tls, drain.clone()));
-    tokio::select! {
-        () = end.first() => {}
-        () = renewal::watch(args.tls_cert.clone(), args.tls_key.clone(), shown) => end.first().await,
-    }
-    monitored.end();
-    tokio::select! {
-        () = tokio::time::sleep(Duration::from_secs(args.drain_delay)) => {}
-        () = end.first() => {}
-    }
-    drain.start();
-    tokio::select! {
-        _ = drain.finished(DRAIN_DEADLINE) => {}
-        () = end.first() => {}
-    }
-    Ok(())
 }
 
 fn relay_token(file: &Path) -> Result<RelayToken, Failure> {
     RelayToken::parse(&read_token(file)?).map_err(|error| {
         Failure::from_error(Exit::Usage, &error).fix("openssl rand -hex 32 makes a good one")
-    })
-}
-
-async fn listen_https(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let what = format!("cannot listen on {address}: {error}");
-        Failure::new(Exit::Unavailable, what).fix("pass --https with a port that is free")
     })
 }
 

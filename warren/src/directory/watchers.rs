@@ -7,14 +7,15 @@ use directory::Directory;
 use directory::dns::DnsFront;
 use net::drain::Drain;
 use net::gate::AcceptLimits;
+use net::handover::Doors;
 use net::https::serve_http;
 use net::telemetry::Metrics;
 use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
+use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
 use crate::monitoring::{self, Monitored};
-use crate::output;
 
 /// They may ask on several connections, without TLS.
 const WATCHERS: AcceptLimits = AcceptLimits {
@@ -25,9 +26,9 @@ const WATCHERS: AcceptLimits = AcceptLimits {
 };
 
 /// Where they ask, if anywhere.
-pub async fn listen(args: &ServeArgs) -> Result<Option<TcpListener>, Failure> {
+pub fn listen(args: &ServeArgs, doors: &mut Doors) -> Result<Option<TcpListener>, Failure> {
     let Some(address) = args.metrics else { return Ok(None) };
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    let listener = doors.listen(&role::METRICS, address).map_err(|error| {
         let what = format!("cannot listen on {address}: {error}");
         Failure::new(Exit::Unavailable, what).fix("pass --metrics with a port that is free")
     })?;
@@ -40,7 +41,7 @@ pub fn serve(
     directory: &Arc<Directory>,
     dns: Option<&DnsFront>,
     drain: &Drain,
-) -> Result<Monitored, Failure> {
+) -> Monitored {
     let mut metrics = Metrics::with_prefix("warren");
     directory.register(metrics.sub_registry_with_prefix("directory"));
     if let Some(dns) = dns {
@@ -48,10 +49,8 @@ pub fn serve(
     }
     let monitored = Monitored::new(metrics, Arc::clone(directory));
     if let Some(listener) = listener {
-        let address = listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
-        output::line(format_args!("metrics     http://{address}/metrics"))?;
         let routes = monitoring::routes(monitored.clone());
         drain.spawn(serve_http(listener, None, routes, WATCHERS, drain.clone()));
     }
-    Ok(monitored)
+    monitored
 }
