@@ -94,7 +94,7 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// …and how often once so many changes came since…
 pub const CHECKPOINT_CHANGES: usize = 65_536;
 /// …or one for so many names, where that is more…
-pub const CHECKPOINT_NAMES_EACH: usize = 64;
+pub const CHECKPOINT_NAMES_EACH: usize = 128;
 /// …which is this often. Each checkpoint packs nearly all names anew, so a change costs the packing
 /// of at most so many, however large the directory is; and what waits in memory is a share of it.
 pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);

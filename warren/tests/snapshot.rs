@@ -1,8 +1,9 @@
 //! `warren directory snapshot …`, and a replica that has nothing but such a file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use testkit::{Certificate, Replica};
 

@@ -81,7 +81,7 @@ pub fn lags(
             Some((at, published)) if before != Some(at) => {
                 before = newest.map(|(at, _)| at);
                 let (name, address) = &entries[at].moved;
-                while client.ask(name) != *address && !is_over.load(Ordering::Relaxed) {
+                while client.ask(name).trim_end() != *address && !is_over.load(Ordering::Relaxed) {
                     std::thread::sleep(LOOK_EVERY);
                 }
                 lags.push(published.elapsed().as_secs_f64());
@@ -99,7 +99,7 @@ pub fn wait_for(address: &str, certificate: &Path, entry: &Entry, patience: Dura
     let began = Instant::now();
     let mut client = LineClient::connect(address, certificate).expect("it listens");
     let (name, address) = &entry.moved;
-    while client.ask(name) != *address {
+    while client.ask(name).trim_end() != *address {
         assert!(began.elapsed() < patience, "the last change never came");
         std::thread::sleep(LOOK_EVERY);
     }

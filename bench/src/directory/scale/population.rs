@@ -130,7 +130,7 @@ impl Census {
         if self.made.is_multiple_of(DRAIN_EVERY) {
             self.segments.extend(self.packer.drain().into_iter().map(Arc::new));
         }
-        if self.made % self.ask_every == 0 {
+        if self.made.is_multiple_of(self.ask_every) {
             self.asked.push(name.to_owned());
         } else if self.made % self.change_every == 1 % self.change_every {
             self.changing.push(name.to_owned());

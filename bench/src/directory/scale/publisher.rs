@@ -51,10 +51,11 @@ impl Publisher {
         late_max
     }
 
+    /// In one go: whoever has read the batch finds the word that there is nothing after it.
     fn publish(&mut self, entry: &Entry) {
         let id = CarrierKeys::entry_id(entry.last);
-        let keys = self.keys.clone();
-        let words = [
+        let keys = &self.keys;
+        let add: [&[u8]; 8] = [
             b"XADD",
             keys.changes.as_bytes(),
             b"MAXLEN",
@@ -64,31 +65,41 @@ impl Publisher {
             CarrierKeys::FIELD.as_bytes(),
             &entry.batch,
         ];
-        self.ask(&words);
-        self.set(&keys.newest, &entry.word);
+        let mut questions = command(&add);
+        questions.extend(command(&[b"SET", keys.newest.as_bytes(), &entry.word]));
+        let mut count = 2;
         if let Some(checkpoint) = &entry.checkpoint {
-            self.set(&keys.checkpoint, checkpoint);
+            questions.extend(command(&[b"SET", keys.checkpoint.as_bytes(), checkpoint]));
+            count += 1;
         }
+        self.ask(&questions, count);
     }
 
     fn set(&mut self, key: &str, value: &[u8]) {
-        self.ask(&[b"SET", key.as_bytes(), value]);
+        self.ask(&command(&[b"SET", key.as_bytes(), value]), 1);
     }
 
-    fn ask(&mut self, words: &[&[u8]]) {
-        let mut question = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            question.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            question.extend_from_slice(word);
-            question.extend_from_slice(b"\r\n");
-        }
-        self.redis.get_mut().write_all(&question).expect("Redis reads");
+    fn ask(&mut self, questions: &[u8], count: usize) {
+        self.redis.get_mut().write_all(questions).expect("Redis reads");
         let mut line = String::new();
-        self.redis.read_line(&mut line).expect("Redis answers");
-        assert!(!line.starts_with('-'), "Redis refuses: {line}");
-        if line.starts_with('$') {
+        for _ in 0..count {
             line.clear();
-            self.redis.read_line(&mut line).expect("the rest");
+            self.redis.read_line(&mut line).expect("Redis answers");
+            assert!(!line.starts_with('-'), "Redis refuses: {line}");
+            if line.starts_with('$') {
+                line.clear();
+                self.redis.read_line(&mut line).expect("the rest");
+            }
         }
     }
+}
+
+fn command(words: &[&[u8]]) -> Vec<u8> {
+    let mut command = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        command.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        command.extend_from_slice(word);
+        command.extend_from_slice(b"\r\n");
+    }
+    command
 }
