@@ -12,7 +12,7 @@ mod commits;
 mod enrolled;
 #[path = "../../server/tests/endurance/grants.rs"]
 mod grants;
-#[path = "../../server/tests/endurance/model.rs"]
+#[path = "../../server/tests/endurance/model/mod.rs"]
 mod model;
 #[path = "../../server/tests/endurance/player.rs"]
 mod player;

@@ -14,6 +14,6 @@ pub(super) async fn is_ready(State(front): State<Front>) -> Result<&'static str,
     if front.registrar.is_sound() {
         Ok("ok\n")
     } else {
-        Err(Problem::store("a write failed").as_unavailable())
+        Err(Problem::store("a write failed").unavailable())
     }
 }

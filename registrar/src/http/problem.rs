@@ -101,7 +101,7 @@ impl Problem {
     }
 
     /// The same for whoever asks only whether the registrar does its work.
-    pub(crate) fn as_unavailable(mut self) -> Self {
+    pub(crate) fn unavailable(mut self) -> Self {
         self.0.status = StatusCode::SERVICE_UNAVAILABLE;
         self
     }
