@@ -8,10 +8,11 @@ use std::sync::{Arc, LazyLock};
 use directory::Directory;
 use directory::dns::{DnsFront, Zone};
 use directory::limits::{DNS_PAYLOAD_MAX, DNS_PAYLOAD_MIN};
+use directory::snapshot_file::{self, Head};
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;
 use protocol::control::feed::Entry;
-use protocol::{Address, AtSign, Epoch, HostName};
+use protocol::{Address, AtSign, Epoch, FeedId, HostName, Timestamp};
 
 static FRONT: LazyLock<Arc<DnsFront>> = LazyLock::new(|| {
     let host = |text| HostName::parse(text).unwrap();
@@ -40,7 +41,10 @@ fn directory() -> Arc<Directory> {
         .collect();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("directory.snapshot");
-    save(&file, &entries);
+    let atlas = feed::pack(&entries).unwrap();
+    let (of, now) = (FeedId::from_bytes([7; 16]), Timestamp(0));
+    let head = Head::of(&atlas, of, 1, now, now);
+    snapshot_file::save(&file, &head, &Arc::new(atlas), &[]).unwrap();
     Directory::open_alone(&file).unwrap()
 }
 

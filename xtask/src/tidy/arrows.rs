@@ -48,9 +48,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("blake3", &["storage", "directory"], "hashing of stored bytes"),
     ("chacha20poly1305", &["storage"], "only storage seals"),
     ("clap", &["warren", "bench", "conformance", "xtask"], "only programs have a command line"),
-    ("hickory-proto", &["directory"], "only the directory speaks DNS"),
+    ("hickory-proto", &[], "the directory writes DNS by hand; tests read it with this"),
     ("hyper", &["net"], "HTTP connections are net's"),
-    ("mio", &["swarm-router"], "one poll over thousands of listening ports"),
+    ("mio", &["net", "swarm-router"], "one poll over thousands of listening ports, and UDP"),
+    ("nix", &["net"], "many datagrams in one call of the system"),
     ("redis", &["net"], "connections to Redis are net's"),
     ("rcgen", &["net", "conformance", "testkit"], "certificates are net's; tests play peers"),
     (
