@@ -22,6 +22,11 @@ pub fn run(place: &Place, profile: Option<&str>) -> Result<(), Failure> {
     if let Some(profile) = profile {
         nextest.args(["--profile", profile]);
     }
+    // Tests that load the machine are about the program as it is shipped: cargo has a profile of the
+    // same name for them.
+    if profile == Some("slow") {
+        nextest.args(["--cargo-profile", "slow"]);
+    }
     command::run(nextest.env(PYTHON_VARIABLE, interpreter))
 }
 
