@@ -29,6 +29,9 @@ use clap::{CommandFactory, Parser};
 use crate::args::{Cli, Command, IdentityCommand};
 use crate::failure::{Exit, Failure};
 
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     net::tls::install_provider();
     let cli = Cli::parse();

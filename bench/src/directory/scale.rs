@@ -90,7 +90,9 @@ pub fn run(setting: &Setting, options: &Options) {
         let rate = options.lookups_per_second;
         runtime.block_on(asking::steadily(&replica.address, &certificate, names, rate, is_over))
     };
+    println!("asking while nothing changes");
     let quiet = watched(&replica, &ask, || sleep(QUIET));
+    println!("asking while {} names change each second", options.changes_per_second);
     let latest = Latest::default();
     let (mut late, mut caught_up, mut lags) = (0.0, Duration::ZERO, Vec::new());
     let changing = watched(&replica, &ask, || {
@@ -260,12 +262,12 @@ fn verify(replica: &Replica, certificate: &Path, script: &Script) -> usize {
     for (name, address) in script.newest.iter().step_by(step) {
         // Unknown names are answered ever more slowly; who is gone is asked for now and then.
         let Some(address) = address else { continue };
-        assert_eq!(client.ask(name).trim_end(), *address, "{name}");
+        assert_eq!(asking::place(&mut client, name), *address, "{name}");
         looked_at += 1;
     }
     let gone = script.newest.iter().find(|(_, address)| address.is_none());
     assert!(
-        gone.is_none_or(|(name, _)| client.ask(name).trim_end() == "null"),
+        gone.is_none_or(|(name, _)| asking::place(&mut client, name) == "null"),
         "who is gone is still there"
     );
     looked_at

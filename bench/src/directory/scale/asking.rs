@@ -81,7 +81,7 @@ pub fn lags(
             Some((at, published)) if before != Some(at) => {
                 before = newest.map(|(at, _)| at);
                 let (name, address) = &entries[at].moved;
-                while client.ask(name).trim_end() != *address && !is_over.load(Ordering::Relaxed) {
+                while &place(&mut client, name) != address && !is_over.load(Ordering::Relaxed) {
                     std::thread::sleep(LOOK_EVERY);
                 }
                 lags.push(published.elapsed().as_secs_f64());
@@ -94,12 +94,17 @@ pub fn lags(
     lags
 }
 
+/// What the directory says of a name, without the prompt that stands before it.
+pub fn place(client: &mut LineClient, name: &str) -> String {
+    client.ask(name).trim_end().trim_start_matches('@').to_owned()
+}
+
 /// Waits until the last change is there; how long that took.
 pub fn wait_for(address: &str, certificate: &Path, entry: &Entry, patience: Duration) -> Duration {
     let began = Instant::now();
     let mut client = LineClient::connect(address, certificate).expect("it listens");
     let (name, address) = &entry.moved;
-    while client.ask(name).trim_end() != *address {
+    while &place(&mut client, name) != address {
         assert!(began.elapsed() < patience, "the last change never came");
         std::thread::sleep(LOOK_EVERY);
     }
