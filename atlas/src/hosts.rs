@@ -13,43 +13,29 @@ use protocol::{Host, HostName};
 /// What a suffix begins with.
 const TEMPLATE: &str = "*.";
 
-/// One host, or one for each identity.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HostForm {
-    /// The identity's labels, and this behind them.
-    Below(HostName),
-    /// This one.
-    Whole(HostName),
+/// Whether [`HostForms`] may have written this.
+pub(crate) fn is_form(text: &str) -> bool {
+    let name = text.strip_prefix(TEMPLATE).unwrap_or(text);
+    HostName::parse(name).is_ok_and(|host| host.as_str() == name)
 }
 
-impl HostForm {
-    /// Reads what [`HostForms`] has written.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (suffix, form): (_, fn(HostName) -> Self) = match text.strip_prefix(TEMPLATE) {
-            Some(suffix) => (suffix, Self::Below),
-            None => (text, Self::Whole),
-        };
-        HostName::parse(suffix).ok().filter(|host| host.as_str() == suffix).map(form)
+/// The host that this form is for this identity; none if it cannot have one of that form.
+pub(crate) fn host<'a>(form: &'a str, name: &'a [u8]) -> Option<Host<'a>> {
+    match form.strip_prefix(TEMPLATE) {
+        None => Some(Host::known(form)),
+        Some(suffix) => Host::below_known(std::str::from_utf8(name).ok()?, suffix),
     }
+}
 
+/// One host, or one for each identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostForm(Box<str>);
+
+impl HostForm {
     /// The host for this identity; none if it cannot have one of this form.
     #[must_use]
     pub fn host<'a>(&'a self, name: &'a [u8]) -> Option<Host<'a>> {
-        match self {
-            Self::Whole(host) => Some(host.into()),
-            Self::Below(suffix) => Host::below(std::str::from_utf8(name).ok()?, suffix),
-        }
-    }
-
-    fn text_bytes(&self) -> usize {
-        match self {
-            Self::Below(host) | Self::Whole(host) => host.as_str().len(),
-        }
-    }
-
-    /// Bytes of memory that it takes, beside an allocator's own.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.text_bytes()
+        host(&self.0, name)
     }
 }
 
@@ -87,8 +73,7 @@ impl HostForms {
     pub fn forms(&self) -> Vec<HostForm> {
         let mut forms: Vec<_> = self.numbers.iter().collect();
         forms.sort_unstable_by_key(|(_, number)| **number);
-        // Each was written for a host.
-        forms.into_iter().filter_map(|(form, _)| HostForm::parse(form)).collect()
+        forms.into_iter().map(|(form, _)| HostForm(form.clone())).collect()
     }
 
     /// All of them in order, and the place there of each number.

@@ -30,9 +30,10 @@ pub enum PackError {
 /// The segment that is being filled.
 #[derive(Debug, Default)]
 struct Open {
-    names: Vec<u8>,
-    ends: Vec<u32>,
-    places: Vec<PackedPlace>,
+    /// Its blocks, but for the numbers of the hosts: those are by the order in which they came.
+    rows: Vec<u8>,
+    count: usize,
+    last: Vec<u8>,
     hosts: HostForms,
 }
 
@@ -45,11 +46,14 @@ impl Packer {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(PackError::Length(name.len()));
         }
-        if self.open.last().is_some_and(|last| last >= name) {
+        // None is before the first.
+        if self.open.last.as_slice() >= name {
             return Err(PackError::Order(String::from_utf8_lossy(name).into_owned()));
         }
         if is_cut(name) {
+            let last = std::mem::take(&mut self.open.last);
             self.close()?;
+            self.open.last = last;
         }
         self.open.push(name, place)
     }
@@ -69,7 +73,7 @@ impl Packer {
     }
 
     fn close(&mut self) -> Result<(), PackError> {
-        if !self.open.ends.is_empty() {
+        if self.open.count > 0 {
             self.done.push(std::mem::take(&mut self.open).pack()?);
         }
         Ok(())
@@ -77,61 +81,56 @@ impl Packer {
 }
 
 impl Open {
-    fn last(&self) -> Option<&[u8]> {
-        self.name(self.ends.len().checked_sub(1)?)
-    }
-
-    fn name(&self, at: usize) -> Option<&[u8]> {
-        let from = match at.checked_sub(1) {
-            Some(before) => usize::try_from(*self.ends.get(before)?).ok()?,
-            None => 0,
-        };
-        self.names.get(from..usize::try_from(*self.ends.get(at)?).ok()?)
-    }
-
     fn push(&mut self, name: &[u8], place: Place<'_>) -> Result<(), PackError> {
-        let end = number(self.names.len() + name.len())?;
+        number(self.rows.len() + rows::BYTES_MAX)?;
         let host = self.hosts.number(name, place.host).ok_or(PackError::TooLarge)?;
-        self.names.extend_from_slice(name);
-        self.ends.push(end);
-        self.places.push(PackedPlace { host, port: place.port, epoch: place.epoch });
+        let is_head = self.count.is_multiple_of(BLOCK_NAMES);
+        let before = if is_head { &[] } else { self.last.as_slice() };
+        let place = PackedPlace { host, port: place.port, epoch: place.epoch };
+        rows::put(&mut self.rows, before, name, place);
+        self.count += 1;
+        self.last.clear();
+        self.last.extend_from_slice(name);
         Ok(())
     }
 
     fn pack(self) -> Result<Segment, PackError> {
-        let (hosts, renumbered) = self.hosts.sorted();
-        let (offsets, blocks) = self.blocks(&renumbered)?;
-        let counts = [self.ends.len(), hosts.len(), offsets.len(), blocks.len()];
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + blocks.len() + 4 * offsets.len());
-        for count in counts {
+        let (forms, places) = self.hosts.sorted();
+        let blocks = self.count.div_ceil(BLOCK_NAMES);
+        let forms_bytes: usize = forms.iter().map(|form| 1 + form.len()).sum();
+        let blocks_at = HEAD_BYTES + forms_bytes + 4 * blocks;
+        // A host's new number may take a byte more.
+        let mut bytes = Vec::with_capacity(blocks_at + self.rows.len() + self.count);
+        for count in [self.count, forms.len(), blocks, 0] {
             bytes.extend_from_slice(&number(count)?.to_le_bytes());
         }
-        for host in hosts {
+        for form in forms {
             // A host name has at most 253 bytes, and a template is shorter than what it is made of.
-            bytes.push(host.len() as u8);
-            bytes.extend_from_slice(host.as_bytes());
+            bytes.push(form.len() as u8);
+            bytes.extend_from_slice(form.as_bytes());
         }
-        offsets.iter().for_each(|offset| bytes.extend_from_slice(&offset.to_le_bytes()));
-        bytes.extend_from_slice(&blocks);
+        let offsets_at = bytes.len();
+        bytes.resize(blocks_at, 0);
+        let mut rest = self.rows.as_slice();
+        for at in 0..self.count {
+            if at.is_multiple_of(BLOCK_NAMES) {
+                let offset = number(bytes.len() - blocks_at)?;
+                set(&mut bytes, offsets_at + at / BLOCK_NAMES * 4, offset);
+            }
+            let row = rows::take(&mut rest).ok_or(PackError::TooLarge)?;
+            let host = places.get(row.place.host as usize).copied().unwrap_or_default();
+            rows::put_parts(&mut bytes, row.shared, row.rest, PackedPlace { host, ..row.place });
+        }
+        let blocks_bytes = number(bytes.len() - blocks_at)?;
+        set(&mut bytes, HEAD_BYTES - 4, blocks_bytes);
         bytes.shrink_to_fit();
         Segment::from_bytes(bytes).map_err(|_| PackError::TooLarge)
     }
+}
 
-    fn blocks(&self, renumbered: &[u32]) -> Result<(Vec<u32>, Vec<u8>), PackError> {
-        let mut offsets = Vec::with_capacity(self.ends.len().div_ceil(BLOCK_NAMES));
-        let mut blocks = Vec::with_capacity(self.names.len() + 4 * self.ends.len());
-        let mut before: &[u8] = &[];
-        for (at, place) in self.places.iter().enumerate() {
-            if at % BLOCK_NAMES == 0 {
-                offsets.push(number(blocks.len())?);
-                before = &[];
-            }
-            let name = self.name(at).unwrap_or_default();
-            let host = renumbered.get(place.host as usize).copied().unwrap_or_default();
-            rows::put(&mut blocks, before, name, PackedPlace { host, ..*place });
-            before = name;
-        }
-        Ok((offsets, blocks))
+fn set(bytes: &mut [u8], at: usize, number: u32) {
+    if let Some(place) = bytes.get_mut(at..at + 4) {
+        place.copy_from_slice(&number.to_le_bytes());
     }
 }
 

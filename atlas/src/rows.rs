@@ -9,7 +9,6 @@ use std::num::NonZeroU16;
 
 use protocol::Epoch;
 
-use crate::hosts::HostForm;
 use crate::place::Place;
 use crate::varint;
 
@@ -18,6 +17,9 @@ pub const BLOCK_NAMES: usize = 16;
 
 /// Longest name in bytes that a row may have.
 pub(crate) const NAME_BYTES_MAX: usize = protocol::name::NAME_BYTES_MAX;
+
+/// Most bytes of a row.
+pub(crate) const BYTES_MAX: usize = NAME_BYTES_MAX + 64;
 
 /// The half of a byte that says: more follows.
 const MORE: usize = 15;
@@ -39,18 +41,14 @@ pub(crate) struct PackedPlace {
     pub(crate) epoch: Epoch,
 }
 
-impl PackedPlace {
-    /// The place of this name.
-    pub(crate) fn unpack<'a>(self, hosts: &'a [HostForm], name: &'a [u8]) -> Option<Place<'a>> {
-        let host = hosts.get(usize::try_from(self.host).ok()?)?.host(name)?;
-        Some(Place { host, port: self.port, epoch: self.epoch })
-    }
-}
-
 /// Appends a row behind the one whose name is `before`; it is empty at the start of a block.
 pub(crate) fn put(out: &mut Vec<u8>, before: &[u8], name: &[u8], place: PackedPlace) {
     let shared = before.iter().zip(name).take_while(|(a, b)| a == b).count();
-    let rest = name.get(shared..).unwrap_or_default();
+    put_parts(out, shared, name.get(shared..).unwrap_or_default(), place);
+}
+
+/// Appends a row of which it is known how much of the name before it keeps.
+pub(crate) fn put_parts(out: &mut Vec<u8>, shared: usize, rest: &[u8], place: PackedPlace) {
     out.push((shared.min(MORE) << 4 | rest.len().min(MORE)) as u8);
     for length in [shared, rest.len()] {
         if length >= MORE {

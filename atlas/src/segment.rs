@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use crate::cut::is_cut;
-use crate::hosts::HostForm;
+use crate::hosts;
 use crate::index::{Blocks, Index};
 use crate::pack::Packer;
 use crate::place::Place;
@@ -21,7 +21,8 @@ pub(crate) const HEAD_BYTES: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Segment {
     bytes: Box<[u8]>,
-    hosts: Box<[HostForm]>,
+    /// Where each host stands in the bytes.
+    hosts: Box<[u32]>,
     names: usize,
     blocks: usize,
     /// Where the blocks' offsets begin.
@@ -59,7 +60,7 @@ impl Segment {
         if data == usize::MAX || names == 0 || blocks != names.div_ceil(BLOCK_NAMES) {
             return Err(Damaged("its counts are wrong"));
         }
-        let hosts = take_hosts(&mut rest, hosts_count)?;
+        let hosts = take_hosts(&mut rest, hosts_count, bytes.len())?;
         let offsets_at = bytes.len() - rest.len();
         let blocks_at = blocks
             .checked_mul(4)
@@ -114,7 +115,7 @@ impl Segment {
                 let wanted = name.get(matched..)?;
                 let same = rest.iter().zip(wanted).take_while(|(a, b)| a == b).count();
                 if same == wanted.len() && same == rest.len() {
-                    return rows::take_place(&mut block)?.unpack(&self.hosts, name);
+                    return self.place(rows::take_place(&mut block)?, name);
                 }
                 if rest.get(same..) > wanted.get(same..) {
                     return None;
@@ -176,9 +177,17 @@ impl Segment {
     pub fn memory_bytes(&self) -> usize {
         /// What an allocator adds to an allocation, about.
         const ALLOCATION: usize = 16;
-        let hosts: usize = self.hosts.iter().map(|host| host.memory_bytes() + ALLOCATION).sum();
+        let hosts = size_of_val(&*self.hosts);
         let index = self.index.memory_bytes();
         size_of::<Self>() + self.bytes.len() + index + hosts + 2 * ALLOCATION
+    }
+
+    /// The place of this name.
+    fn place<'a>(&'a self, packed: PackedPlace, name: &'a [u8]) -> Option<Place<'a>> {
+        let at = *self.hosts.get(usize::try_from(packed.host).ok()?)?;
+        let form = take_host(&mut self.bytes.get(usize::try_from(at).ok()?..)?)?;
+        let host = hosts::host(std::str::from_utf8(form).ok()?, name)?;
+        Some(Place { host, port: packed.port, epoch: packed.epoch })
     }
 
     fn head(&self, block: usize) -> Option<&[u8]> {
@@ -236,7 +245,7 @@ impl<'a> SegmentRows<'a> {
             self.block += 1;
         }
         let packed = self.step();
-        match packed.and_then(|packed| packed.unpack(&self.segment.hosts, &self.name)) {
+        match packed.and_then(|packed| self.segment.place(packed, &self.name)) {
             Some(place) => Some(Ok(Row { name: &self.name, place })),
             None => {
                 // Nothing behind a row that cannot be read can be.
@@ -264,19 +273,29 @@ fn take_number(bytes: &mut &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*front)).ok()
 }
 
-fn take_hosts(bytes: &mut &[u8], count: usize) -> Result<Box<[HostForm]>, Damaged> {
+/// Where each host stands, of bytes that are `length` in all and begin with the hosts.
+fn take_hosts(bytes: &mut &[u8], count: usize, length: usize) -> Result<Box<[u32]>, Damaged> {
     const CUT: Damaged = Damaged("its hosts are cut short");
-    let mut hosts: Vec<HostForm> = Vec::new();
+    let mut hosts = Vec::new();
+    let mut last = "";
     for _ in 0..count {
-        let (length, rest) = bytes.split_first().ok_or(CUT)?;
-        let (host, rest) = rest.split_at_checked(usize::from(*length)).ok_or(CUT)?;
-        *bytes = rest;
-        let text = std::str::from_utf8(host).map_err(|_| Damaged("a host is no text"))?;
-        let host = HostForm::parse(text).ok_or(Damaged("a host is no host name"))?;
-        if hosts.last().is_some_and(|last| *last >= host) {
+        hosts.push(u32::try_from(length - bytes.len()).map_err(|_| CUT)?);
+        let text = take_host(bytes).ok_or(CUT)?;
+        let text = std::str::from_utf8(text).map_err(|_| Damaged("a host is no text"))?;
+        if !hosts::is_form(text) {
+            return Err(Damaged("a host is no host name"));
+        }
+        if last >= text {
             return Err(Damaged("its hosts are not in order"));
         }
-        hosts.push(host);
+        last = text;
     }
     Ok(hosts.into())
+}
+
+fn take_host<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = bytes.split_first()?;
+    let (host, rest) = rest.split_at_checked(usize::from(*length))?;
+    *bytes = rest;
+    Some(host)
 }

@@ -20,8 +20,21 @@ impl<'a> Host<'a> {
     /// for a host's name.
     #[must_use]
     pub fn below(identity: &'a str, suffix: &'a HostName) -> Option<Self> {
-        let bytes = Labels::of(identity)?.as_str().len() + 1 + suffix.as_str().len();
-        (bytes <= HOST_BYTES_MAX).then_some(Self { identity, rest: suffix.as_str() })
+        Self::below_known(identity, suffix.as_str())
+    }
+
+    /// The same below a text that [`HostName::parse`] has taken before, and left as it is.
+    #[must_use]
+    pub fn below_known(identity: &'a str, suffix: &'a str) -> Option<Self> {
+        let bytes = Labels::of(identity)?.as_str().len() + 1 + suffix.len();
+        (bytes <= HOST_BYTES_MAX).then_some(Self { identity, rest: suffix })
+    }
+
+    /// The host of a text that [`HostName::parse`] has taken before, and left as it is: for those
+    /// who keep many, and no [`HostName`] for each.
+    #[must_use]
+    pub fn known(name: &'a str) -> Self {
+        Self { identity: "", rest: name }
     }
 
     /// A copy on its own.

@@ -30,7 +30,7 @@ use crate::args::{Cli, Command, IdentityCommand};
 use crate::failure::{Exit, Failure};
 
 #[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     net::tls::install_provider();
