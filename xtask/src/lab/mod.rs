@@ -139,12 +139,12 @@ pub fn run(task: &Task) -> Result<(), Error> {
     }
 }
 
-/// Whether a lab can be brought up here.
+/// Whether a lab can be brought up here, and one with a network volume.
 ///
 /// # Errors
 /// [`Error::NotRoot`], [`Error::Missing`].
-pub fn check() -> Result<(), Error> {
-    tools::check(None, false).map(drop)
+pub fn check(with_network_volume: bool) -> Result<(), Error> {
+    tools::check(None, with_network_volume).map(drop)
 }
 
 impl At {
