@@ -43,6 +43,9 @@ pub enum Failure {
         /// How many findings were printed.
         count: usize,
     },
+    /// The lab could not do what it was asked for.
+    #[error(transparent)]
+    Lab(#[from] crate::lab::Error),
 }
 
 /// A program with its arguments, to be run in `folder` with this terminal as its own.

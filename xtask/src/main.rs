@@ -3,12 +3,14 @@
 //! **For:** everything that is done with this workspace besides building it.
 //! **Owns:** which tools a check needs, which versions of them, and the rules of the structure
 //! ([`tidy`]).
-//! **Never:** compiles anything heavy itself, or writes outside the target folder.
+//! **Never:** compiles anything heavy itself, or writes outside the target folder; but for the
+//! [`lab`], whose namespaces are the whole machine's.
 
 mod bench;
 mod command;
 mod conformance;
 mod fuzz;
+mod lab;
 mod place;
 mod python;
 mod test;
@@ -67,6 +69,9 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },
+    /// A real Docker Swarm of several hosts on this machine; as root.
+    #[command(subcommand)]
+    Lab(lab::Task),
 }
 
 fn main() -> ExitCode {
@@ -95,5 +100,6 @@ fn run(task: &Task, place: &Place) -> Result<(), Failure> {
         Task::Fuzz { target, seconds } => {
             fuzz::run(place, target.as_deref(), Duration::from_secs(*seconds))
         }
+        Task::Lab(task) => Ok(lab::run(task)?),
     }
 }
