@@ -265,6 +265,8 @@ async fn kept(world: Arc<World>) -> Check {
 async fn date_form(world: Arc<World>) -> Check {
     let (mut owner, key) = (world.alice.owner().await?, world.alices("s108"));
     owner.number(&format!("update:ttl:600000:ttb:1:ttr:60:{key} v")).await?;
+    // Until then it is null.
+    sleep(Duration::from_millis(50)).await;
     let meta = owner.json(&format!("llookup:meta:{key}")).await?;
     let form = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z$";
     let form = Regex::new(form).map_err(|error| failed("a pattern", error))?;
