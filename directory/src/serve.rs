@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::directory::Directory;
+use crate::horizon::Horizon;
 use crate::limits::{
     ANSWERS_BYTES_MAX, BUFFER_BYTES, IDLE_CHECK, IDLE_MAX, IDLE_MAX_WHEN_FULL, LAST_QUESTION,
 };
@@ -58,7 +59,10 @@ impl Directory {
             tracing::warn!(%error, "the system does not bound the buffers of connections");
         }
         let gate = self.gate.clone();
-        let line = Arc::new(LineFront { directory: self, parent, drain: drain.clone() });
+        let line = Arc::new(LineFront {
+            horizon: Horizon { directory: self, parent },
+            drain: drain.clone(),
+        });
         let handler = move |stream, peer| Arc::clone(&line).converse(stream, peer);
         serve_tls(listener, tls, gate, drain, handler).await;
     }
@@ -66,8 +70,7 @@ impl Directory {
 
 /// What one listener answers from.
 struct LineFront {
-    directory: Arc<Directory>,
-    parent: Option<Arc<Parent>>,
+    horizon: Horizon,
     drain: Drain,
 }
 
@@ -75,7 +78,7 @@ impl LineFront {
     async fn converse(self: Arc<Self>, stream: ServerStream, peer: SocketAddr) {
         let mut conn = LineConn::new(stream, DIRECTORY_LINE_BYTES_MAX);
         let reason = self.answer_all(&mut conn, peer).await;
-        self.directory.counts.closed(reason);
+        self.horizon.directory.counts.closed(reason);
         conn.close().await;
     }
 
@@ -89,7 +92,7 @@ impl LineFront {
             return ended::UNREAD;
         }
         let mut now = Instant::now();
-        let mut session = Session::new(self.directory.misses.accounts(peer.ip(), now), now);
+        let mut session = Session::new(self.horizon.directory.misses.accounts(peer.ip(), now), now);
         let (mut is_ready, mut out) = (false, Vec::new());
         let mut has_asked = false;
         // Made once: a timer and a place among those who wait for the end cost as much as a lookup.
@@ -103,7 +106,7 @@ impl LineFront {
             if !std::mem::replace(&mut has_asked, true) {
                 ending.set(self.drain.draining_for(Duration::ZERO));
             }
-            is_ready = is_ready || self.directory.can_answer().await;
+            is_ready = is_ready || self.horizon.directory.can_answer().await;
             if !is_ready {
                 return ended::NOT_READY;
             }
@@ -148,7 +151,7 @@ impl LineFront {
             }
         };
         if !delay.is_zero() {
-            self.directory.counts.delayed();
+            self.horizon.directory.counts.delayed();
             flush(conn, out).await.map_err(|_| ended::UNREAD)?;
             tokio::select! {
                 () = sleep(delay) => {}
@@ -159,7 +162,7 @@ impl LineFront {
         if outcome != Outcome::Found {
             out.extend_from_slice(NOT_FOUND);
         }
-        self.directory.counts.lookup(outcome);
+        self.horizon.directory.counts.lookup(outcome);
         Ok(())
     }
 
@@ -171,19 +174,16 @@ impl LineFront {
         name: &AtSign,
         out: &mut Vec<u8>,
     ) -> Result<bool, &'static str> {
-        if self.directory.answer(name, out) {
+        if self.horizon.directory.answer(name, out) {
             return Ok(true);
         }
-        let Some(parent) = &self.parent else { return Ok(false) };
+        if self.horizon.parent.is_none() {
+            return Ok(false);
+        }
         flush(conn, out).await.map_err(|_| ended::UNREAD)?;
-        let said = parent.resolve(name).await;
-        self.directory.counts.parent(match &said {
-            Ok(Some(_)) => "found",
-            Ok(None) => "unknown",
-            Err(_) => "unanswered",
-        });
+        let said = self.horizon.beyond(name).await;
         // It may have come here meanwhile.
-        if self.directory.answer(name, out) {
+        if self.horizon.directory.answer(name, out) {
             return Ok(true);
         }
         let found = said.map_err(|_| ended::PARENT)?;
@@ -220,7 +220,7 @@ impl LineFront {
     }
 
     fn idle_max(&self) -> Duration {
-        let gate = &self.directory.gate;
+        let gate = &self.horizon.directory.gate;
         idle_max(gate.connections(), gate.limits().connections_max)
     }
 }
