@@ -1,7 +1,8 @@
 //! The half of a warren that touches the world: sockets, TLS, clocks, logs and metrics.
 //!
 //! **For:** giving every daemon the same accept loop, handshake, line connection, outgoing
-//! connection, small HTTPS pair, Redis connection and orderly end, each with its limits and deadlines built in.
+//! connection, small HTTPS pair, connection to Redis and PostgreSQL, and orderly end, each with its
+//! limits and deadlines built in.
 //! **Owns:** every socket of the project ([`accept`], [`dial`], [`https`]), every reading of a
 //! clock ([`clock`]), the TLS provider and the private CA ([`tls`]), what a process logs and
 //! measures ([`telemetry`]).
@@ -13,6 +14,7 @@
 //! line; a mistake of the operator (a certificate file, a port) is an error that names its fix.
 
 pub mod accept;
+mod allowance;
 pub mod background;
 pub mod backoff;
 pub mod block;
@@ -27,6 +29,7 @@ pub mod https;
 pub mod limits;
 pub mod line_conn;
 pub mod lookup;
+pub mod postgres;
 pub mod reach;
 pub mod redis;
 mod rooms;

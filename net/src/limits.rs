@@ -98,6 +98,13 @@ pub const REDIS_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// What an answer of Redis may have around what was asked for.
 pub const REDIS_ANSWER_OVERHEAD: usize = 64 * 1024;
 
+/// For a connection to one server of PostgreSQL: resolving, connecting, handshake, login.
+pub const POSTGRES_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// What PostgreSQL may say around what was asked for.
+pub const POSTGRES_ANSWER_OVERHEAD: usize = 64 * 1024;
+/// Servers of PostgreSQL that one URL may name.
+pub const POSTGRES_HOSTS_MAX: usize = 8;
+
 /// For a process that asks for the sockets of the one it replaces, to say so; and for each word
 /// after it that needs no work.
 pub const HANDOVER_WORD_DEADLINE: Duration = Duration::from_secs(1);

@@ -25,15 +25,24 @@ impl Registrar {
     /// name that was registered anew meanwhile stays.
     ///
     /// # Errors
-    /// [`DeleteError`]; nothing is deleted then.
+    /// [`DeleteError`]; nothing is deleted then, unless it is [`LedgerError::OutOfReach`]: what was
+    /// begun goes on with the store.
+    ///
+    /// [`LedgerError::OutOfReach`]: crate::LedgerError::OutOfReach
     pub async fn delete(
         self: &Arc<Self>,
         name: AtSign,
         epoch: Option<Epoch>,
     ) -> Result<Deletion, DeleteError> {
+        self.ledger.in_reach()?;
         let this = Arc::clone(self);
         let task = tokio::spawn(async move { this.delete_in_turn(&name, epoch).await });
-        task.await.map_err(|_| DeleteError::Stopping)?
+        tokio::select! {
+            biased;
+            outcome = task => outcome.map_err(|_| DeleteError::Stopping)?,
+            // It goes on when the store does.
+            error = self.ledger.out_of_reach() => Err(error.into()),
+        }
     }
 
     async fn delete_in_turn(

@@ -7,6 +7,7 @@ use crate::names::NoEpochLeft;
 use crate::placement::NoPortLeft;
 use crate::records::RecordError;
 use crate::state::State;
+use crate::store::StoreFault;
 use crate::swarm::{Step, SwarmError};
 
 /// The registrar's store does not do its work.
@@ -21,6 +22,18 @@ pub enum LedgerError {
     /// A record did not become durable.
     #[error("the registrar's store cannot be written")]
     Write(#[from] storage::CommitError),
+    /// PostgreSQL has not answered for a while.
+    #[error("the registrar's store is out of reach")]
+    OutOfReach,
+    /// So much waits for PostgreSQL that nothing more is taken.
+    #[error("too much waits for the registrar's store")]
+    Full,
+    /// This registrar must not write any more.
+    #[error(transparent)]
+    Stopped(#[from] StoreFault),
+    /// What is waited for was appended to another store.
+    #[error("this was not appended to the registrar's store")]
+    Foreign,
     /// A step that the table of transitions does not have. Nothing was written.
     #[error("{identity} cannot go from {from} to {to}")]
     WrongTurn {

@@ -1,37 +1,43 @@
-//! The registrar's store: records in, durability out.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+//! The registrar's records in its store: names and changes in, durability out.
 
 use protocol::AtSign;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use storage::{Batch, Commit, CommitError, Store, SyncJob};
 
 use crate::error::LedgerError;
 use crate::names::NameRecord;
 use crate::records::{self, ChangeRecord, Meta};
+pub(crate) use crate::store::Appended;
+use crate::store::{Batch, Store, StoreFault};
 
-/// The store. Blocking calls say so; the others touch the disk for one record at most.
+/// The records, whatever keeps them. Blocking calls say so.
 pub(crate) struct Ledger {
-    store: Arc<Store>,
-    has_failed: AtomicBool,
-}
-
-/// A batch that was appended and is not durable yet.
-#[must_use = "what was appended is not durable until it is waited for"]
-pub(crate) struct Appended {
-    commit: Commit,
-    sync: Option<SyncJob>,
+    store: Store,
 }
 
 impl Ledger {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store: Arc::new(store), has_failed: AtomicBool::new(false) }
+        Self { store }
     }
 
-    /// Whether every write so far became durable.
+    /// Whether every write so far became durable, or still may.
     pub(crate) fn is_sound(&self) -> bool {
-        !self.has_failed.load(Ordering::Acquire)
+        self.store.is_sound()
+    }
+
+    /// Whether the store answers.
+    pub(crate) fn in_reach(&self) -> Result<(), LedgerError> {
+        self.store.in_reach()
+    }
+
+    /// Returns once the store has been silent for a while, or takes nothing more.
+    pub(crate) async fn out_of_reach(&self) -> LedgerError {
+        self.store.out_of_reach().await
+    }
+
+    /// Returns once the store takes nothing more from this registrar.
+    pub(crate) async fn stopped(&self) -> StoreFault {
+        self.store.stopped().await
     }
 
     /// Appends a name's record and what goes with it into the feed; all of it or nothing.
@@ -42,51 +48,45 @@ impl Ledger {
         change: Option<(u64, &ChangeRecord)>,
         outdated: Option<u64>,
     ) -> Result<Appended, LedgerError> {
-        let mut batch = Batch::new();
-        put(&mut batch, &records::name_key(name), record)?;
+        let mut batch = Batch::default();
+        put(&mut batch, records::name_key(name), record)?;
         if let Some((number, change)) = change {
-            put(&mut batch, &records::change_key(number), change)?;
+            put(&mut batch, records::change_key(number), change)?;
         }
         if let Some(number) = outdated {
-            batch.delete(&records::change_key(number));
+            batch.delete(records::change_key(number));
         }
-        let (commit, sync) = self.store.append(batch).inspect_err(|error| self.note(error))?;
-        Ok(Appended { commit, sync })
+        self.store.append(batch)
     }
 
-    /// Waits until what was appended is on stable storage.
+    /// Waits until what was appended is durable.
     pub(crate) async fn durable(&self, appended: Appended) -> Result<(), LedgerError> {
-        if let Some(sync) = appended.sync {
-            // Dropping the handle lets the job run on: others wait for what it makes durable.
-            drop(tokio::task::spawn_blocking(move || sync.run()));
-        }
-        appended.commit.await.inspect_err(|error| self.note(error))?;
-        Ok(())
+        self.store.durable(appended).await
     }
 
     /// The record of `name`, once it is durable.
     pub(crate) async fn name(&self, name: &AtSign) -> Result<Option<NameRecord>, LedgerError> {
         let key = records::name_key(name);
-        let Some(value) = self.store.get(&key)? else { return Ok(None) };
-        self.store.durable(value.seq).await.inspect_err(|error| self.note(error))?;
-        Ok(Some(records::decode(&key, &value.bytes)?))
+        let value = self.store.get(&key).await?;
+        value.map(|bytes| Ok(records::decode(&key, &bytes)?)).transpose()
     }
 
     /// What the store belongs to. Blocking.
     pub(crate) fn meta(&self) -> Result<Option<Meta>, LedgerError> {
-        let value = self.store.get(records::META_KEY)?;
-        value.map(|value| Ok(records::decode(records::META_KEY, &value.bytes)?)).transpose()
+        let mut meta = None;
+        self.all(records::META_KEY, |_, found: Meta| {
+            meta = Some(found);
+            Ok(())
+        })?;
+        Ok(meta)
     }
 
     /// Begins another feed, without changes. Blocking.
     pub(crate) fn begin_feed(&self, meta: &Meta) -> Result<(), LedgerError> {
-        let mut batch = Batch::new();
-        put(&mut batch, records::META_KEY, meta)?;
-        for key in self.store.keys(records::CHANGE_PREFIX) {
-            batch.delete(&key);
-        }
-        self.store.commit_blocking(batch)?;
-        Ok(())
+        let mut batch = Batch::default();
+        put(&mut batch, records::META_KEY.to_vec(), meta)?;
+        self.store.for_each(records::CHANGE_PREFIX, &mut |key, _| batch.delete(key.to_vec()))?;
+        self.store.write_blocking(batch)
     }
 
     /// Every record under `prefix` with its key. Blocking.
@@ -108,22 +108,12 @@ impl Ledger {
 
     /// Gives back the room of what was overwritten, if it is worth it.
     pub(crate) async fn maintain(&self) {
-        let store = Arc::clone(&self.store);
-        let outcome = tokio::task::spawn_blocking(move || store.maintain()).await;
-        if let Ok(Err(error)) = outcome {
-            tracing::warn!(%error, "the registrar's store cannot be compacted");
-        }
-    }
-
-    /// Most failures mean that nothing was written. After the others only a restart tells what was.
-    fn note(&self, error: &CommitError) {
-        if matches!(error, CommitError::Stopped(_) | CommitError::Closed) {
-            self.has_failed.store(true, Ordering::Release);
-        }
+        self.store.maintain().await;
     }
 }
 
-fn put(batch: &mut Batch, key: &[u8], value: &impl serde::Serialize) -> Result<(), LedgerError> {
-    batch.put(key, &records::encode(key, value)?);
+fn put(batch: &mut Batch, key: Vec<u8>, value: &impl Serialize) -> Result<(), LedgerError> {
+    let value = records::encode(&key, value)?;
+    batch.put(key, value);
     Ok(())
 }

@@ -11,7 +11,8 @@
 //! **How it fails:** every step of a registration is durable before the next begins, and each may
 //! be done again. After a crash anywhere [`Registrar::resume`] goes on; a step that fails for now
 //! leaves the name reserved for its registration. When the store fails, nothing more is answered
-//! as done until a restart.
+//! as done until a restart. A store in PostgreSQL that is out of reach is waited for; one in which
+//! another registrar has begun to write, or acknowledged writes are missing, is as good as failed.
 //!
 //! The core decides without waiting: `state`, `names`, `placement`, `changes` and `book` (the index
 //! of names) are values; what waits is a thin shell around them.
@@ -37,6 +38,7 @@ mod registrar;
 mod registration;
 mod secret;
 mod state;
+mod store;
 mod swarm;
 mod turns;
 mod web;
@@ -56,4 +58,5 @@ pub use registrar::{Registrar, RegistrarConfig};
 pub use registration::Registered;
 pub use secret::ActivationSecret;
 pub use state::State;
+pub use store::{PostgresTarget, Store, StoreFault, StoreOpenError};
 pub use swarm::{BoxFuture, Step, Swarm, SwarmError, SwarmStep};

@@ -105,3 +105,36 @@ pub const REDIS_SNAPSHOT_SHARE: u32 = 20;
 pub const REDIS_BACKOFF_MIN: Duration = Duration::from_millis(200);
 /// …up to this. Each pause is drawn between its half and its whole.
 pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(15);
+
+/// For one answer of PostgreSQL.
+pub const POSTGRES_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the opening of the store in PostgreSQL is tried: longer than a session that nobody uses
+/// any more lasts there.
+pub const POSTGRES_OPEN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a start waits for one page of records, or for one write.
+pub const POSTGRES_BLOCKING_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long PostgreSQL may be silent before those who wait are told; what they began goes on.
+pub const POSTGRES_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often PostgreSQL is asked who may write while nothing is written; by it the session lives.
+pub const POSTGRES_BEAT: Duration = Duration::from_secs(4);
+
+/// The first pause after PostgreSQL failed; it doubles…
+pub const POSTGRES_BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// …up to this. Each pause is drawn between its half and its whole.
+pub const POSTGRES_BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Jobs that wait for PostgreSQL; those beyond are refused. Each admitted registration has one.
+pub const POSTGRES_JOBS_MAX: usize = 4_096;
+
+/// Jobs of which the writes become one transaction.
+pub const POSTGRES_GROUP_MAX: usize = 256;
+
+/// Records on one page that a start reads.
+pub const POSTGRES_PAGE_RECORDS: usize = 1_000;
+
+/// Most bytes of a record with its key, as PostgreSQL sends it.
+pub const POSTGRES_RECORD_BYTES_MAX: usize = 68 * 1_024;

@@ -19,6 +19,7 @@ use crate::ports::PortRanges;
 use crate::records::{self, ChangeRecord, Meta};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::secret::ActivationKey;
+use crate::store::Store;
 use crate::swarm::Swarm;
 use crate::turns::Turns;
 
@@ -30,12 +31,12 @@ impl Registrar {
     /// [`OpenError`] if the store cannot be read, or holds what this program never writes.
     pub fn open(
         config: RegistrarConfig,
-        store: storage::Store,
+        store: impl Into<Store>,
         key: &storage::Key,
         swarm: Arc<dyn Swarm>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
-        let ledger = Ledger::new(store);
+        let ledger = Ledger::new(store.into());
         let feed = feed_for(&ledger, &config.hostname)?;
         let book = read_book(&ledger, config.ports, feed)?;
         let key = ActivationKey::new(key.bytes());

@@ -19,6 +19,7 @@ use crate::names::{Home, NameRecord};
 use crate::placement::Ports;
 use crate::ports::PortRanges;
 use crate::secret::{ActivationKey, ActivationSecret};
+use crate::store::StoreFault;
 use crate::swarm::Swarm;
 use crate::turns::Turns;
 
@@ -58,10 +59,22 @@ impl Registrar {
         self.metrics.register(registry);
     }
 
-    /// Whether every write so far became durable; after a failure only a restart helps.
+    /// Whether every write so far became durable or still may; after a failure only a restart helps.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.ledger.is_sound()
+    }
+
+    /// Whether the store answers; where it does not, what was begun waits for it.
+    #[must_use]
+    pub fn is_in_reach(&self) -> bool {
+        self.ledger.in_reach().is_ok()
+    }
+
+    /// Returns once this registrar must not write any more, and why: another one does, or what it
+    /// wrote is lost. Never for the embedded store.
+    pub async fn stopped(&self) -> StoreFault {
+        self.ledger.stopped().await
     }
 
     /// Takes up unfinished registrations and deletions again from time to time, and compacts the

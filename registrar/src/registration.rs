@@ -41,10 +41,16 @@ impl Registrar {
         if !name.can_own_keys() {
             return Err(RegisterError::CannotOwnKeys(name));
         }
+        self.ledger.in_reach()?;
         let this = Arc::clone(self);
         // Ending it anywhere is safe, but a task of its own finishes what a client began.
         let task = tokio::spawn(async move { this.register_in_turn(&name, id).await });
-        task.await.map_err(|_| RegisterError::Stopping)?
+        tokio::select! {
+            biased;
+            outcome = task => outcome.map_err(|_| RegisterError::Stopping)?,
+            // It goes on when the store does, and then is found by asking again.
+            error = self.ledger.out_of_reach() => Err(error.into()),
+        }
     }
 
     /// Takes up every unfinished registration and deletion, and returns when each was tried once.

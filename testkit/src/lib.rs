@@ -11,6 +11,7 @@
 mod certificate;
 mod line_client;
 mod ports;
+mod postgres;
 mod process;
 mod random;
 mod redis;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use certificate::Certificate;
 pub use line_client::{LineClient, client_config, cram_digest};
 pub use ports::Ports;
+pub use postgres::PostgresServer;
 pub use process::{Endpoints, Warren, log_of, resident_bytes, up_command};
 pub use random::Random;
 pub use redis::RedisServer;

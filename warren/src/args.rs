@@ -127,9 +127,28 @@ pub struct UpArgs {
     pub sleep_after: u64,
     #[command(flatten)]
     pub redis: RedisArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+/// A PostgreSQL that keeps the registrar's records.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// Keep the registrar's names in PostgreSQL instead of the data directory:
+    /// postgres://user@host[:port][,host…]/database. Over TLS, unless it is on this machine
+    #[arg(long, value_name = "URL", env = "WARREN_REGISTRAR_STORE", hide_env_values = true)]
+    pub registrar_store: Option<String>,
+    /// File with its password, which so need not stand in the URL
+    #[arg(long, value_name = "FILE", requires = "registrar_store")]
+    #[arg(env = "WARREN_REGISTRAR_STORE_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
+    pub registrar_store_password_file: Option<PathBuf>,
+    /// Authorities that its certificate is checked with (PEM) [default: those of the servers]
+    #[arg(long, value_name = "FILE", requires = "registrar_store")]
+    #[arg(env = "WARREN_REGISTRAR_STORE_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub registrar_store_ca_file: Option<PathBuf>,
 }
 
 /// A Redis that carries the registrar's feed.

@@ -39,3 +39,12 @@ pub fn read_token(path: &Path) -> Result<String, Failure> {
     }
     Ok(token)
 }
+
+/// Reads a password: the first line of a small file, which `option` names.
+pub fn read_password(path: &Path, option: &str) -> Result<String, Failure> {
+    let text = read_bounded(path, 4096).map_err(|error| {
+        let what = format!("cannot read the password {}: {error}", path.display());
+        Failure::new(Exit::Refused, what).fix(format!("pass {option} with a file to read"))
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}

@@ -9,10 +9,7 @@ use registrar::RedisTarget;
 
 use crate::args::RedisArgs;
 use crate::failure::{Exit, Failure};
-use crate::files::{read_bounded, system_authorities};
-
-/// Most bytes of a password file.
-const PASSWORD_BYTES_MAX: u64 = 4096;
+use crate::files::{read_password, system_authorities};
 
 /// Where it is, if one is named.
 pub fn place(args: &RedisArgs) -> Result<Option<RedisPlace>, Failure> {
@@ -21,11 +18,7 @@ pub fn place(args: &RedisArgs) -> Result<Option<RedisPlace>, Failure> {
         Failure::from_error(Exit::Usage, &error).fix("pass --redis rediss://HOST:PORT")
     })?;
     let Some(file) = &args.redis_password_file else { return Ok(Some(place)) };
-    let text = read_bounded(file, PASSWORD_BYTES_MAX).map_err(|error| {
-        let what = format!("cannot read the password {}: {error}", file.display());
-        Failure::new(Exit::Refused, what).fix("pass --redis-password-file with a file to read")
-    })?;
-    Ok(Some(place.with_password(text.lines().next().unwrap_or_default())))
+    Ok(Some(place.with_password(&read_password(file, "--redis-password-file")?)))
 }
 
 /// Under which keys.

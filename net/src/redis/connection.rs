@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::allowance::{Allowance, Bounded};
 use super::place::RedisPlace;
+use crate::allowance::{Allowance, Bounded};
 use crate::dial::{DialError, DialPolicy, Dialer};
 use crate::handshake::prepare;
 use crate::limits::{REDIS_ANSWER_OVERHEAD, REDIS_CONNECT_DEADLINE};

@@ -3,7 +3,6 @@
 //! What the server says is as little to be trusted as any peer: an answer that grows past what was
 //! allowed for it breaks the connection, and its words do not reach a log.
 
-mod allowance;
 mod connection;
 mod entry;
 mod place;

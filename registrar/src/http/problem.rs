@@ -71,6 +71,9 @@ problems! {
         "Take GET /v1/feed/snapshot and follow the feed from its number.";
     not_durable = SERVICE_UNAVAILABLE, "not-durable", "The newest changes are not saved yet",
         "Try again in a few seconds.";
+    store_out_of_reach = SERVICE_UNAVAILABLE, "store-out-of-reach",
+        "The registrar's store does not answer",
+        "Try again in a few seconds; what was begun goes on by itself.";
     too_often = TOO_MANY_REQUESTS, "too-often", "Too many registrations from here",
         "Wait a minute and send the form again.";
     stale_form = FORBIDDEN, "stale-form", "The form was not sent from this page",
@@ -115,8 +118,13 @@ impl From<NameError> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
-        tracing::error!(%error, cause = cause(&error), "the registrar's store failed");
-        Self::store(error)
+        match error {
+            LedgerError::OutOfReach | LedgerError::Full => Self::store_out_of_reach(error).after(5),
+            _ => {
+                tracing::error!(%error, cause = cause(&error), "the registrar's store failed");
+                Self::store(error)
+            }
+        }
     }
 }
 

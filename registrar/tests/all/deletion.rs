@@ -4,12 +4,19 @@ use protocol::Epoch;
 use registrar::{DeleteError, Deletion, RegisterError, State, Step, SwarmError};
 
 use crate::swarm::Fault;
-use crate::world::{World, changes, id, name, run, snapshot, state};
+use crate::world::{NewWorld, World, changes, id, name, snapshot, state};
 
-#[test]
-fn a_deleted_name_is_free_again_and_comes_back_with_a_higher_epoch() {
-    let world = World::new();
-    let first = run(async {
+on_each_store! {
+    a_deleted_name_is_free_again_and_comes_back_with_a_higher_epoch,
+    who_is_not_registered_cannot_be_deleted,
+    a_name_that_was_registered_anew_is_not_deleted_by_its_old_epoch,
+    a_registration_that_does_not_get_on_can_be_deleted_in_every_state,
+    a_server_that_cannot_be_removed_now_no_longer_resolves_and_is_removed_later,
+}
+
+fn a_deleted_name_is_free_again_and_comes_back_with_a_higher_epoch(new: NewWorld<'_>) {
+    let world = new();
+    let first = world.run(async {
         let registrar = world.open();
         let first = registrar.register(name("@alice"), id(1)).await.unwrap();
         assert_eq!(registrar.delete(name("@alice"), None).await.unwrap(), Deletion::Done);
@@ -18,7 +25,7 @@ fn a_deleted_name_is_free_again_and_comes_back_with_a_higher_epoch() {
         assert!(world.swarm.host().servers.is_empty());
         first
     });
-    run(async {
+    world.run(async {
         let registrar = world.open();
         let second = registrar.register(name("@alice"), id(1)).await.unwrap();
         assert_ne!(second.activation_secret, first.activation_secret);
@@ -29,10 +36,9 @@ fn a_deleted_name_is_free_again_and_comes_back_with_a_higher_epoch() {
     });
 }
 
-#[test]
-fn who_is_not_registered_cannot_be_deleted() {
-    let world = World::new();
-    run(async {
+fn who_is_not_registered_cannot_be_deleted(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         let never = registrar.delete(name("@alice"), None).await;
         assert!(matches!(never, Err(DeleteError::Unknown(_))));
@@ -44,10 +50,9 @@ fn who_is_not_registered_cannot_be_deleted() {
     });
 }
 
-#[test]
-fn a_name_that_was_registered_anew_is_not_deleted_by_its_old_epoch() {
-    let world = World::new();
-    run(async {
+fn a_name_that_was_registered_anew_is_not_deleted_by_its_old_epoch(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         registrar.delete(name("@alice"), Some(Epoch::FIRST)).await.unwrap();
@@ -58,16 +63,15 @@ fn a_name_that_was_registered_anew_is_not_deleted_by_its_old_epoch() {
     });
 }
 
-#[test]
-fn a_registration_that_does_not_get_on_can_be_deleted_in_every_state() {
+fn a_registration_that_does_not_get_on_can_be_deleted_in_every_state(new: NewWorld<'_>) {
     for (step, calls_after) in [(Step::Create, 2), (Step::Start, 2), (Step::Probe, 2)] {
-        let world = World::new();
+        let world = new();
         let refused = SwarmError::Refused("no".into());
         world.swarm.set_rule(move |_, now| match now {
             now if now == step => Fault::Fail(refused.clone()),
             _ => Fault::None,
         });
-        run(async {
+        world.run(async {
             let registrar = world.open();
             registrar.register(name("@alice"), id(1)).await.unwrap_err();
             let calls = world.swarm.host().calls.len();
@@ -77,8 +81,8 @@ fn a_registration_that_does_not_get_on_can_be_deleted_in_every_state() {
             assert!(changes(&registrar).await.is_empty(), "it was never published");
         });
     }
-    let world = World { ports: "25000", ..World::new() };
-    run(async {
+    let world = World { ports: "25000", ..new() };
+    world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         registrar.register(name("@bob"), id(2)).await.unwrap_err();
@@ -89,10 +93,9 @@ fn a_registration_that_does_not_get_on_can_be_deleted_in_every_state() {
     });
 }
 
-#[test]
-fn a_server_that_cannot_be_removed_now_no_longer_resolves_and_is_removed_later() {
-    let world = World::new();
-    run(async {
+fn a_server_that_cannot_be_removed_now_no_longer_resolves_and_is_removed_later(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         world.swarm.set_rule(|_, _| Fault::Fail(SwarmError::Unavailable("away".into())));

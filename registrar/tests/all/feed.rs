@@ -8,12 +8,19 @@ use registrar::limits::{CHANGES_KEPT_MAX, FEED_WAIT_MAX};
 use registrar::{FeedAnswer, SwarmError};
 
 use crate::swarm::Fault;
-use crate::world::{World, changes, changes_after, id, name, run, snapshot};
+use crate::world::{NewWorld, World, changes, changes_after, id, name, run, snapshot};
 
-#[test]
-fn a_follower_that_waits_hears_of_the_next_change_at_once() {
-    let world = World::new();
-    run(async {
+on_each_store! {
+    a_follower_that_waits_hears_of_the_next_change_at_once,
+    a_restart_goes_on_with_the_same_feed_and_the_next_number,
+    a_follower_of_another_feed_or_of_the_future_takes_a_snapshot,
+    another_host_name_begins_another_feed_with_the_new_addresses,
+    a_follower_is_let_go_when_the_registrar_closes,
+}
+
+fn a_follower_that_waits_hears_of_the_next_change_at_once(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         let feed = snapshot(&registrar).await.feed;
         let follower = registrar.clone();
@@ -45,15 +52,14 @@ fn a_wait_without_news_ends_with_an_empty_batch_and_is_never_longer_than_the_lim
     });
 }
 
-#[test]
-fn a_restart_goes_on_with_the_same_feed_and_the_next_number() {
-    let world = World::new();
-    let before = run(async {
+fn a_restart_goes_on_with_the_same_feed_and_the_next_number(new: NewWorld<'_>) {
+    let world = new();
+    let before = world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         snapshot(&registrar).await
     });
-    run(async {
+    world.run(async {
         let registrar = world.open();
         assert_eq!(snapshot(&registrar).await, before);
         registrar.register(name("@bob"), id(2)).await.unwrap();
@@ -92,10 +98,9 @@ fn only_the_newest_changes_are_kept_and_who_missed_some_takes_a_snapshot() {
     });
 }
 
-#[test]
-fn a_follower_of_another_feed_or_of_the_future_takes_a_snapshot() {
-    let world = World::new();
-    run(async {
+fn a_follower_of_another_feed_or_of_the_future_takes_a_snapshot(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         let feed = snapshot(&registrar).await.feed;
@@ -107,19 +112,18 @@ fn a_follower_of_another_feed_or_of_the_future_takes_a_snapshot() {
     });
 }
 
-#[test]
-fn another_host_name_begins_another_feed_with_the_new_addresses() {
-    let world = World::new();
-    let before = run(async {
+fn another_host_name_begins_another_feed_with_the_new_addresses(new: NewWorld<'_>) {
+    let world = new();
+    let before = world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         snapshot(&registrar).await
     });
     let world = World { hostname: "warren.example", ..world };
-    let after = run(async { snapshot(&world.open()).await });
+    let after = world.run(async { snapshot(&world.open()).await });
     assert_ne!(after.feed, before.feed);
     assert_eq!(after.entries[0].address.to_string(), "warren.example:25000");
-    run(async {
+    world.run(async {
         let registrar = world.open();
         assert_eq!(snapshot(&registrar).await, after, "the change is made once");
         let placements = registrar.placements().unwrap();
@@ -129,10 +133,9 @@ fn another_host_name_begins_another_feed_with_the_new_addresses() {
     });
 }
 
-#[test]
-fn a_follower_is_let_go_when_the_registrar_closes() {
-    let world = World::new();
-    run(async {
+fn a_follower_is_let_go_when_the_registrar_closes(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         let feed = snapshot(&registrar).await.feed;
         let drain = Drain::new();

@@ -2,6 +2,9 @@
 //! the API and the page.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[macro_use]
+mod world;
+
 mod api;
 mod browser;
 mod crash;
@@ -9,7 +12,8 @@ mod deletion;
 mod feed;
 mod http;
 mod page;
+mod postgres;
 mod random;
 mod registration;
+mod relay;
 mod swarm;
-mod world;

@@ -7,12 +7,25 @@ use registrar::limits::FEED_WAIT_MAX;
 use registrar::{RegisterError, State, Step, SwarmError};
 
 use crate::swarm::Fault;
-use crate::world::{World, changes, id, name, run, snapshot, state};
+use crate::world::{NewWorld, World, changes, id, name, run, snapshot, state};
 
-#[test]
-fn a_registration_ends_with_a_server_that_answers_and_one_change() {
-    let world = World::new();
-    run(async {
+on_each_store! {
+    a_registration_ends_with_a_server_that_answers_and_one_change,
+    asking_again_with_the_same_id_hands_over_the_same_secret_and_does_nothing_new,
+    a_name_that_somebody_has_is_refused_under_another_id,
+    a_name_that_cannot_own_keys_is_refused_before_anything_is_written,
+    a_hundred_registrations_at_once_get_a_hundred_ports,
+    ten_at_once_for_one_name_make_one_identity,
+    a_port_that_is_taken_is_left_and_the_next_one_tried,
+    without_a_free_port_the_error_names_the_ranges_and_the_name_waits,
+    a_failure_that_passes_is_tried_again_and_one_that_stays_leaves_the_name_reserved,
+    a_refusal_is_not_tried_again,
+    a_registration_goes_on_when_nobody_waits_for_it_any_more,
+}
+
+fn a_registration_ends_with_a_server_that_answers_and_one_change(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         let registered = registrar.register(name("@alice"), id(1)).await.unwrap();
         assert_eq!(registered.address.to_string(), "localhost:25000");
@@ -35,26 +48,26 @@ fn a_registration_ends_with_a_server_that_answers_and_one_change() {
     });
 }
 
-#[test]
-fn asking_again_with_the_same_id_hands_over_the_same_secret_and_does_nothing_new() {
-    let world = World::new();
-    let first = run(async {
+fn asking_again_with_the_same_id_hands_over_the_same_secret_and_does_nothing_new(
+    new: NewWorld<'_>,
+) {
+    let world = new();
+    let first = world.run(async {
         let registrar = world.open();
         let first = registrar.register(name("@alice"), id(1)).await.unwrap();
         assert_eq!(registrar.register(name("@alice"), id(1)).await.unwrap(), first);
         first
     });
-    run(async {
+    world.run(async {
         let again = world.open().register(name("@alice"), id(1)).await.unwrap();
         assert_eq!(again, first, "also after a restart");
         assert_eq!(world.swarm.host().calls.len(), 3);
     });
 }
 
-#[test]
-fn a_name_that_somebody_has_is_refused_under_another_id() {
-    let world = World::new();
-    run(async {
+fn a_name_that_somebody_has_is_refused_under_another_id(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         registrar.register(name("@alice"), id(1)).await.unwrap();
         let second = registrar.register(name("@Al.ice"), id(2)).await;
@@ -64,10 +77,9 @@ fn a_name_that_somebody_has_is_refused_under_another_id() {
     });
 }
 
-#[test]
-fn a_name_that_cannot_own_keys_is_refused_before_anything_is_written() {
-    let world = World::new();
-    run(async {
+fn a_name_that_cannot_own_keys_is_refused_before_anything_is_written(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         for text in ["@ürümqi", &"a".repeat(56)] {
             let refused = registrar.register(name(text), id(1)).await;
@@ -78,10 +90,9 @@ fn a_name_that_cannot_own_keys_is_refused_before_anything_is_written() {
     });
 }
 
-#[test]
-fn a_hundred_registrations_at_once_get_a_hundred_ports() {
-    let world = World::new();
-    run(async {
+fn a_hundred_registrations_at_once_get_a_hundred_ports(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..100u8 {
@@ -102,10 +113,9 @@ fn a_hundred_registrations_at_once_get_a_hundred_ports() {
     });
 }
 
-#[test]
-fn ten_at_once_for_one_name_make_one_identity() {
-    let world = World::new();
-    run(async {
+fn ten_at_once_for_one_name_make_one_identity(new: NewWorld<'_>) {
+    let world = new();
+    world.run(async {
         let registrar = world.open();
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..10 {
@@ -120,11 +130,10 @@ fn ten_at_once_for_one_name_make_one_identity() {
     });
 }
 
-#[test]
-fn a_port_that_is_taken_is_left_and_the_next_one_tried() {
-    let world = World::new();
+fn a_port_that_is_taken_is_left_and_the_next_one_tried(new: NewWorld<'_>) {
+    let world = new();
     world.swarm.host().taken.extend([25_000, 25_001]);
-    run(async {
+    world.run(async {
         let registrar = world.open();
         let alice = registrar.register(name("@alice"), id(1)).await.unwrap();
         assert_eq!(alice.address.port.get(), 25_002);
@@ -134,13 +143,12 @@ fn a_port_that_is_taken_is_left_and_the_next_one_tried() {
         assert_eq!(host.servers.len(), 2, "one volume each, however many ports were tried");
         assert_eq!(host.routes.keys().copied().collect::<Vec<_>>(), [25_002, 25_003]);
     });
-    run(async { assert_eq!(changes(&world.open()).await.len(), 2) });
+    world.run(async { assert_eq!(changes(&world.open()).await.len(), 2) });
 }
 
-#[test]
-fn without_a_free_port_the_error_names_the_ranges_and_the_name_waits() {
-    let world = World { ports: "25000-25001", ..World::new() };
-    run(async {
+fn without_a_free_port_the_error_names_the_ranges_and_the_name_waits(new: NewWorld<'_>) {
+    let world = World { ports: "25000-25001", ..new() };
+    world.run(async {
         let registrar = world.open();
         registrar.register(name("@a"), id(1)).await.unwrap();
         registrar.register(name("@b"), id(2)).await.unwrap();
@@ -149,17 +157,18 @@ fn without_a_free_port_the_error_names_the_ranges_and_the_name_waits() {
         assert_eq!(state(&registrar, "@c").await, Some(State::Reserved));
     });
     let world = World { ports: "25000-25002", ..world };
-    run(async {
+    world.run(async {
         let registrar = world.open();
         registrar.resume().await;
         assert_eq!(state(&registrar, "@c").await, Some(State::Published));
     });
 }
 
-#[test]
-fn a_failure_that_passes_is_tried_again_and_one_that_stays_leaves_the_name_reserved() {
+fn a_failure_that_passes_is_tried_again_and_one_that_stays_leaves_the_name_reserved(
+    new: NewWorld<'_>,
+) {
     for (step, call) in [(Step::Create, 0), (Step::Start, 1), (Step::Probe, 2)] {
-        let world = World::new();
+        let world = new();
         let error = SwarmError::Unavailable("no memory".into());
         let failing = error.clone();
         world.swarm.set_rule(move |number, _| match number {
@@ -167,7 +176,7 @@ fn a_failure_that_passes_is_tried_again_and_one_that_stays_leaves_the_name_reser
             n if n == call + 1 => Fault::DoneButFail(SwarmError::Late),
             _ => Fault::None,
         });
-        run(async {
+        world.run(async {
             let registrar = world.open();
             registrar.register(name("@alice"), id(1)).await.unwrap();
 
@@ -193,11 +202,10 @@ fn a_failure_that_passes_is_tried_again_and_one_that_stays_leaves_the_name_reser
     }
 }
 
-#[test]
-fn a_refusal_is_not_tried_again() {
-    let world = World::new();
+fn a_refusal_is_not_tried_again(new: NewWorld<'_>) {
+    let world = new();
     world.swarm.set_rule(|_, _| Fault::Fail(SwarmError::Refused("stale".into())));
-    run(async {
+    world.run(async {
         let failed = world.open().register(name("@alice"), id(1)).await;
         assert!(matches!(failed, Err(RegisterError::Swarm { .. })));
         assert_eq!(world.swarm.host().calls.len(), 1);
@@ -215,11 +223,10 @@ fn a_host_that_never_answers_is_given_up_on() {
     });
 }
 
-#[test]
-fn a_registration_goes_on_when_nobody_waits_for_it_any_more() {
-    let world = World::new();
+fn a_registration_goes_on_when_nobody_waits_for_it_any_more(new: NewWorld<'_>) {
+    let world = new();
     world.swarm.set_rule(|call, _| if call == 0 { Fault::DieBefore } else { Fault::None });
-    run(async {
+    world.run(async {
         let registrar = world.open();
         let asked = registrar.clone();
         let asking = tokio::spawn(async move { asked.register(name("@alice"), id(1)).await });

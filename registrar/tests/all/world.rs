@@ -1,4 +1,4 @@
-//! One registrar on a simulated disk, with a host that can be told to fail.
+//! One registrar on a simulated disk or in PostgreSQL, with a host that can be told to fail.
 
 use std::future::Future;
 use std::path::Path;
@@ -8,11 +8,32 @@ use std::time::Duration;
 use net::clock::ManualClock;
 use protocol::control::feed::{Change, Snapshot};
 use protocol::{AtSign, Epoch, FeedId, HostName, RegistrationId, Timestamp, VolumeId};
-use registrar::{FeedAnswer, OpenError, PortRanges, Registrar, RegistrarConfig, State};
+use registrar::{
+    FeedAnswer, OpenError, PortRanges, PostgresTarget, Registrar, RegistrarConfig, State, Store,
+};
 use storage::disk::sim::{Crash, SimDisk};
-use storage::{Keyring, MasterKey, Store, Volumes};
+use storage::{Keyring, MasterKey, Volumes};
 
 use crate::swarm::FakeSwarm;
+
+/// Makes a world without names.
+pub type NewWorld<'a> = &'a dyn Fn() -> World;
+
+/// Names what holds whatever the store is: each is a test on the embedded one here, and all of them
+/// run on PostgreSQL in `postgres`.
+macro_rules! on_each_store {
+    ($($name:ident,)*) => {
+        mod embedded {
+            $(#[test]
+            fn $name() {
+                super::$name(&crate::world::World::new);
+            })*
+        }
+
+        pub const ON_EACH_STORE: &[(&str, fn(crate::world::NewWorld<'_>))] =
+            &[$((stringify!($name), $name),)*];
+    };
+}
 
 pub struct World {
     pub disk: SimDisk,
@@ -20,19 +41,32 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub ports: &'static str,
     pub hostname: &'static str,
+    /// Where the store is, if it is not on the disk.
+    pub database: Option<PostgresTarget>,
 }
 
 impl World {
     pub fn new() -> Self {
-        let world = Self {
+        let world = Self::unopened();
+        drop(world.open());
+        world
+    }
+
+    /// With its store in this database.
+    pub fn in_database(url: &str) -> Self {
+        let target = PostgresTarget { place: url.parse().unwrap(), tls: None };
+        Self { database: Some(target), ..Self::unopened() }
+    }
+
+    fn unopened() -> Self {
+        Self {
             disk: SimDisk::new(),
             swarm: Arc::default(),
             clock: Arc::new(ManualClock::at(Timestamp(1_800_000_000_000))),
             ports: "25000-25199",
             hostname: "localhost",
-        };
-        drop(world.open());
-        world
+            database: None,
+        }
     }
 
     pub fn open(&self) -> Arc<Registrar> {
@@ -49,7 +83,23 @@ impl World {
         Registrar::open(config, self.store(), &key, swarm, clock)
     }
 
+    /// Runs a test's future as [`run`] does. A pause takes no time where everything is in the
+    /// process; the clock of a database does not wait for ours.
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        match &self.database {
+            None => run(future),
+            Some(_) => runtime(false).block_on(future),
+        }
+    }
+
     pub fn store(&self) -> Store {
+        match &self.database {
+            None => self.embedded_store().into(),
+            Some(target) => Store::postgres(target.clone()).unwrap(),
+        }
+    }
+
+    fn embedded_store(&self) -> storage::Store {
         let (root, marks) = (Path::new("/data/volumes"), Path::new("/data/watermarks"));
         let disk = Arc::new(self.disk.clone());
         let volumes = Volumes::open(disk, root, marks, &keyring()).unwrap();
@@ -68,6 +118,7 @@ impl World {
             disk: self.disk.crash(crash),
             swarm: self.swarm.clone(),
             clock: self.clock.clone(),
+            database: self.database.clone(),
             ..*self
         }
     }
@@ -80,12 +131,12 @@ fn keyring() -> Keyring {
 /// Runs a test's future on a runtime of its own, in which pauses take no time. When it returns,
 /// every task that it left behind is gone, as after a crash.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(future)
+    runtime(true).block_on(future)
+}
+
+fn runtime(is_paused: bool) -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(is_paused).build().unwrap()
 }
 
 pub fn name(text: &str) -> AtSign {

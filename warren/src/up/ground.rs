@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use net::tls::{CertificateAuthority, ClientTls, ServerTls, SubjectName, TlsMaterial, TrustRoots};
-use protocol::{AtSign, Epoch, HostName, VolumeId};
-use storage::{Keyring, MasterKey, RealDisk, Store, VolumeSet, Volumes};
+use protocol::HostName;
+use storage::{Keyring, MasterKey, RealDisk, VolumeSet, Volumes};
 
 use crate::args::UpArgs;
 use crate::data_dir::{DataDir, write_atomically};
 use crate::failure::{Exit, Failure};
 use crate::files::{read_token, system_authorities};
-
-/// The registrar's own store is a volume like any other, under a fixed id.
-const REGISTRAR_VOLUME: [u8; 16] = *b"warren registrar";
+use crate::up::registrar_store;
 
 /// Certificates and whom to trust.
 pub struct Tls {
@@ -28,7 +26,7 @@ pub struct Ground {
     pub tls: Tls,
     pub volumes: Volumes,
     pub waiting: Arc<VolumeSet>,
-    pub registrar_store: Store,
+    pub registrar_store: registrar::Store,
     pub activation_key: storage::Key,
     pub admin_token: String,
 }
@@ -40,11 +38,13 @@ impl Ground {
         let master = MasterKey::load_or_create(&key_file).map_err(|e| failed(&e))?;
         let keyring = Keyring::new(master);
         let activation_key = keyring.derive("registrar activation");
+        let tls = tls(args, dir)?;
+        let own = volumes(&dir.registrar(), &dir.registrar_watermark(), &keyring)?;
         Ok(Self {
-            tls: tls(args, dir)?,
+            registrar_store: registrar_store::open(&args.store, &own, &tls.client)?,
+            tls,
             volumes: volumes(&dir.volumes(), &dir.watermarks(), &keyring)?,
             waiting: Arc::new(waiting(&dir.waiting())?),
-            registrar_store: registrar_store(dir, &keyring)?,
             activation_key,
             admin_token: admin_token(dir)?,
         })
@@ -64,18 +64,6 @@ fn waiting(folder: &Path) -> Result<VolumeSet, Failure> {
         let what = format!("cannot read {}: {error}", folder.display());
         Failure::new(Exit::Failed, what).fix("see to it that this user may read and write there")
     })
-}
-
-fn registrar_store(dir: &DataDir, keyring: &Keyring) -> Result<Store, Failure> {
-    let volumes = volumes(&dir.registrar(), &dir.registrar_watermark(), keyring)?;
-    let id = VolumeId::from_bytes(REGISTRAR_VOLUME);
-    let name = AtSign::parse("registrar").map_err(|e| failed(&e))?;
-    let opened = if volumes.exists(id) {
-        volumes.open_store(id, &name, Epoch::FIRST)
-    } else {
-        volumes.create(id, &name, Epoch::FIRST)
-    };
-    opened.map_err(|e| failed(&e))
 }
 
 fn tls(args: &UpArgs, dir: &DataDir) -> Result<Tls, Failure> {

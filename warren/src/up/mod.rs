@@ -8,6 +8,7 @@ mod banner;
 mod feed;
 mod ground;
 mod parts;
+mod registrar_store;
 mod swarm;
 
 use std::time::Duration;
@@ -68,10 +69,11 @@ async fn live(args: &UpArgs, dir: &DataDir) -> Result<(), Failure> {
     }
     parts.endpoints().write(dir)?;
     banner::print(args, dir, &parts)?;
-    tokio::select! {
-        () = end.first() => {}
-        () = renew(args, shown) => {}
-    }
+    let outcome = tokio::select! {
+        () = end.first() => Ok(()),
+        () = renew(args, shown) => Ok(()),
+        fault = parts.stopped() => Err(Failure::from_error(Exit::Conflict, &fault)),
+    };
     tracing::info!("draining; a second signal ends it at once");
     tokio::select! {
         () = parts.stop(DRAIN_DEADLINE) => {}
@@ -79,7 +81,7 @@ async fn live(args: &UpArgs, dir: &DataDir) -> Result<(), Failure> {
     }
     // Whoever reads the file now would find nobody.
     let _ = std::fs::remove_file(dir.endpoints());
-    Ok(())
+    outcome
 }
 
 /// Watches the operator's certificate, if there is one. Does not end.

@@ -15,7 +15,7 @@ use net::lookup::DirectoryClient;
 use net::telemetry::Metrics;
 use protocol::{Address, AtSign, HostName, RegistrationId};
 use registrar::{
-    AdminToken, FrontConfig, RegisterError, Registrar, RegistrarConfig, WebRegistration,
+    AdminToken, FrontConfig, RegisterError, Registrar, RegistrarConfig, StoreFault, WebRegistration,
 };
 use server::{Limits, World};
 use server_host::{Cell, CellConfig};
@@ -221,6 +221,11 @@ impl Parts {
                 Err(Failure::new(Exit::Failed, what))
             }
         }
+    }
+
+    /// Returns once the registrar must not write any more, and why.
+    pub async fn stopped(&self) -> StoreFault {
+        self.registrar.stopped().await
     }
 
     /// Accepts nobody, lets those who are here finish, and puts every server to sleep.

@@ -59,6 +59,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["server", "conformance"],
         "an atServer's signing pair, and the pairs of pretended clients",
     ),
+    ("tokio-postgres", &["net"], "connections to PostgreSQL are net's"),
     ("x509-parser", &["net"], "certificates are net's"),
 ];
 
