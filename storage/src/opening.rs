@@ -147,7 +147,7 @@ fn next_segment(
 }
 
 /// Why an opening did not come off, in the words of an opening.
-fn refused(volume: &Volume, failure: Failure) -> OpenError {
+pub(crate) fn refused(volume: &Volume, failure: Failure) -> OpenError {
     let source = match failure {
         Failure::Fenced { own, opened } => {
             return OpenError::StaleEpoch { volume: volume.id, asked: own, found: opened };

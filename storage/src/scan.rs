@@ -56,8 +56,9 @@ impl<'a> Scanner<'a> {
 
     pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
         let offset = u64::from(self.at.end);
-        if offset == self.size {
-            return Ok(Next::End);
+        if offset >= self.size {
+            // Beyond it only if the file was cut since its opening was read.
+            return Ok(if offset == self.size { Next::End } else { Next::Broken(Why::Cut) });
         }
         let (head, bytes) = match self.frame()? {
             Ok(frame) => frame,

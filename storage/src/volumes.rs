@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protocol::{AtSign, Epoch, VolumeId};
 
 use crate::disk::{Disk, ensure_dir};
-use crate::error::{Failure, OpenError, Why};
+use crate::error::{OpenError, Why};
 use crate::fence::Names;
 use crate::keyring::{Key, Keyring};
 use crate::log::mark;
@@ -222,10 +222,9 @@ impl Volumes {
                 | OpenError::OldCopy { .. }
                 | OpenError::Io { .. }
         );
-        match self.volume(id, name).look(epoch) {
-            Err(Failure::Fenced { own, opened }) if is_of_the_log => {
-                OpenError::StaleEpoch { volume: id, asked: own, found: opened }
-            }
+        let volume = self.volume(id, name);
+        match volume.look(epoch) {
+            Err(failure) if is_of_the_log => opening::refused(&volume, failure),
             _ => error,
         }
     }

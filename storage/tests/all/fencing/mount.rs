@@ -230,7 +230,10 @@ impl Disk for Mount {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.0.call(|| self.0.disk.remove_file(path))
+        self.0.call(|| {
+            self.0.local().unsent.remove(path);
+            self.0.disk.remove_file(path)
+        })
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {

@@ -59,9 +59,8 @@ pub fn run(seed: u64, bug: Bug) -> Result<Outcome, String> {
         for machine in 0..MACHINES {
             let world = &world;
             scope.spawn(move || {
-                world.schedule.begin(machine);
+                let _turns = world.schedule.begin(machine);
                 (0..LIVES).for_each(|life| world.live(machine, life));
-                world.schedule.end(machine);
             });
         }
     });

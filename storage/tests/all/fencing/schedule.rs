@@ -26,6 +26,18 @@ pub struct Schedule {
     turns: Vec<Condvar>,
 }
 
+/// Taking part; over when dropped, also by a panic.
+pub struct Turns<'a> {
+    schedule: &'a Schedule,
+    me: usize,
+}
+
+impl Drop for Turns<'_> {
+    fn drop(&mut self) {
+        self.schedule.end(self.me);
+    }
+}
+
 struct State {
     dice: Dice,
     current: usize,
@@ -51,8 +63,9 @@ impl Schedule {
     }
 
     /// Waits for the first turn.
-    pub fn begin(&self, me: usize) {
+    pub fn begin(&self, me: usize) -> Turns<'_> {
         self.wait(self.state(), me);
+        Turns { schedule: self, me }
     }
 
     /// A point at which others may come first.
@@ -68,7 +81,7 @@ impl Schedule {
         self.wait(state, me);
     }
 
-    pub fn end(&self, me: usize) {
+    fn end(&self, me: usize) {
         let mut state = self.state();
         state.running[me] = false;
         self.pass_on(&mut state);
