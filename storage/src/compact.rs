@@ -4,6 +4,7 @@
 //! then the old ones do. Appends go on meanwhile: they wait in the queue, and the queue goes to the
 //! new segment. This is the checkpoint, too: an opening reads from the newest whole snapshot on.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::error::{CommitError, Failure, MaintainError};
@@ -43,12 +44,19 @@ pub(crate) fn compact(shared: &Shared) -> Result<Maintenance, MaintainError> {
         return Ok(Maintenance::Busy);
     };
     let mut draft = log.begin(Mode::Compacted, shared.epoch)?;
+    if let Err(error) = draft.write_opening() {
+        return Err(abandon(shared, &log, &draft, error.into()));
+    }
     let written = write_snapshot(shared, &moment, &mut draft)
-        .and_then(|places| Ok(draft.finish(&log.volume).map(|()| places)?));
+        .and_then(|places| Ok(draft.write().map(|()| places)?));
     let places = match written {
         Ok(places) => places,
         Err(error) => return Err(give_up(shared, &log, &draft, error)),
     };
+    if let Err(error) = draft.finish(&log.volume) {
+        // It is whole, and a higher epoch may have gone on from it: it must not be removed.
+        return Err(stop(shared, &log, error.into()));
+    }
     let bytes_after = switch(shared, &mut log, draft, &moment, &places)?;
     let old: Vec<SegmentName> = moment.segments.iter().map(|segment| segment.name).collect();
     if let Err(error) = log.volume.remove(&old) {
@@ -115,13 +123,27 @@ fn write_snapshot(
     Ok(places)
 }
 
-/// Removes what was begun. If it can't be removed for good, a restart would find it after the log
-/// went on without it: then the store stops.
+/// Removes what was begun, unless a write may be there in spite of its error: a higher epoch may have
+/// gone on from a segment that is whole. Then the store stops.
 fn give_up(shared: &Shared, log: &Log, draft: &Draft, error: MaintainError) -> MaintainError {
+    match error {
+        MaintainError::Io(error) if !is_full(&error) => stop(shared, log, error.into()),
+        error => abandon(shared, log, draft, error),
+    }
+}
+
+/// Removes what is not whole. If it can't be removed for good, a restart would find it after the log
+/// went on without it: then the store stops.
+fn abandon(shared: &Shared, log: &Log, draft: &Draft, error: MaintainError) -> MaintainError {
     match log.abandon(draft) {
         Ok(()) => error,
         Err(second) => stop(shared, log, second.into()),
     }
+}
+
+/// A disk that is full has not taken all of a write.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn stop(shared: &Shared, log: &Log, failure: Failure) -> MaintainError {
@@ -139,9 +161,9 @@ fn switch(
 ) -> Result<u64, MaintainError> {
     let old_end = log.at.end;
     let (segment, at) = draft.into_segment();
-    if let Err(error) = log.step_into(Arc::clone(&segment), at) {
+    if let Err(failure) = log.step_into(Arc::clone(&segment), at) {
         // Nobody knows which of the two the watermark names now. Opening finds out.
-        return Err(stop(shared, log, error.into()));
+        return Err(stop(shared, log, failure));
     }
     let mut state = shared.state();
     for ((key, old), new) in moment.entries.iter().zip(places) {

@@ -113,6 +113,17 @@ pub enum OpenError {
         /// The highest epoch on the volume.
         found: Epoch,
     },
+    /// Somebody else has this epoch, or had it.
+    #[error(
+        "epoch {epoch} of volume {volume} was opened already, elsewhere or before a crash; \
+         ask the registrar for a higher one"
+    )]
+    EpochTaken {
+        /// The volume.
+        volume: VolumeId,
+        /// The epoch of the caller.
+        epoch: Epoch,
+    },
     /// Acknowledged batches are missing from the end.
     #[error(
         "the log of volume {volume} lost its end: batch {expected} was acknowledged, \
@@ -200,6 +211,15 @@ pub enum Failure {
     /// The disk refused to write or to sync. A second try would prove nothing.
     #[error("the disk failed to store a batch")]
     Disk(#[source] Arc<io::Error>),
+    /// The volume was opened with a higher epoch, here or on another machine. This writer's time is
+    /// over; nothing will make it write again.
+    #[error("epoch {opened} has been opened elsewhere, epoch {own} is over")]
+    Fenced {
+        /// The epoch of this writer.
+        own: Epoch,
+        /// The highest epoch on the volume.
+        opened: Epoch,
+    },
     /// A sync ended without an end: a bug.
     #[error("a sync was broken off")]
     BrokenOff,

@@ -32,6 +32,7 @@ mod commit;
 mod compact;
 pub mod disk;
 mod error;
+mod fence;
 pub mod format;
 mod index;
 mod keyring;

@@ -35,6 +35,15 @@ pub const SEGMENTS_MAX: usize = 1_024;
 /// Most names that a volume's folder is read for.
 pub const FOLDER_NAMES_MAX: usize = 4_096;
 
+/// Fences that stay in a volume's folder. One is enough for a look that sees all names of one moment;
+/// so many make up for a look that lasts, on a mount that reads a folder in pieces, while others open
+/// the volume again and again.
+pub const FENCES_KEPT: usize = 8;
+
+/// How often an opening reads a log that its last writer, fenced already, may still be writing. Each
+/// such writer has at most one write under way.
+pub const READINGS_MAX: u32 = 4;
+
 /// How often a compaction waits for the queue to run dry before it gives way to the writers.
 pub const QUIET_ATTEMPTS_MAX: u32 = 8;
 

@@ -7,6 +7,7 @@ use protocol::Epoch;
 
 use crate::batch::Batch;
 use crate::chain::{Chain, Position};
+use crate::error::Failure;
 use crate::format::{Continues, HEADER_BYTES, Kind, Mode, Opening};
 use crate::index::RecordPlace;
 use crate::keyring::Key;
@@ -54,10 +55,11 @@ impl Room {
 }
 
 impl Log {
-    /// Makes batches durable, in order, with one write and one sync; then moves the watermark.
+    /// Makes batches durable, in order, with one write and one sync; then looks for a fence, and moves
+    /// the watermark.
     ///
     /// On an error nothing of it counts: the position stays, and nothing must be written after it.
-    pub(crate) fn commit(&mut self, batches: &[Batch]) -> io::Result<()> {
+    pub(crate) fn commit(&mut self, batches: &[Batch]) -> Result<(), Failure> {
         self.buffer.clear();
         let (settled, mut next) = (self.at.end, self.at);
         for batch in batches {
@@ -72,12 +74,19 @@ impl Log {
         self.write(next.end)?;
         self.segment.file.sync()?;
         self.synced_end = next.end;
+        // After the sync: what it made durable is read by whoever plants a fence from now on.
+        self.look()?;
         self.watermarks.write(&mut self.slot, &mark(&self.segment, &next))?;
         self.at = next;
         if self.buffer.capacity() > IDLE_BUFFER_BYTES {
             self.buffer = Vec::new();
         }
         Ok(())
+    }
+
+    /// Whether this writer's epoch is still the highest.
+    pub(crate) fn look(&self) -> Result<(), Failure> {
+        self.volume.look(self.segment.name.epoch)
     }
 
     /// Writes the buffer up to `end`, and room behind it where that is worth it and there is any.
@@ -93,8 +102,8 @@ impl Log {
                 }
                 // A disk that has no room for zeros may have some for records.
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    self.segment.file.set_size(start)?;
                     self.buffer.truncate(bytes);
+                    self.room.end = start + room as u64;
                 }
                 Err(error) => return Err(error),
             }
@@ -114,11 +123,6 @@ impl Log {
         self.room = Room::none(self.synced_end);
     }
 
-    /// Takes back what a failed commit wrote, unless it is durable all the same.
-    pub(crate) fn take_back(&self) -> io::Result<()> {
-        self.segment.file.set_size(self.synced_end.into())
-    }
-
     /// Notes durably that the log ends here and was left in order.
     pub(crate) fn close(&mut self) -> io::Result<()> {
         self.trim();
@@ -127,20 +131,13 @@ impl Log {
     }
 
     /// Steps into a segment that was begun and is durable: from now on nothing before it counts.
-    pub(crate) fn step_into(&mut self, segment: Arc<Segment>, at: Position) -> io::Result<()> {
+    /// Not if there is a fence: its owner may not have seen the segment.
+    pub(crate) fn step_into(&mut self, segment: Arc<Segment>, at: Position) -> Result<(), Failure> {
+        self.volume.look(segment.name.epoch)?;
         self.watermarks.write_durably(&mut self.slot, &mark(&segment, &at))?;
         (self.room, self.synced_end) = (Room::none(at.end), at.end);
         (self.segment, self.at) = (segment, at);
         Ok(())
-    }
-
-    /// Begins a segment that goes on from here with the same state, and steps into it.
-    pub(crate) fn open_epoch(&mut self, epoch: Epoch) -> io::Result<Arc<Segment>> {
-        let mut draft = self.begin(Mode::Continued, epoch)?;
-        draft.finish(&self.volume)?;
-        let (segment, at) = draft.into_segment();
-        self.step_into(Arc::clone(&segment), at)?;
-        Ok(segment)
     }
 
     /// Makes the file of the next segment; nothing is written yet.
@@ -218,7 +215,18 @@ impl Draft {
         Ok(RecordPlace { seq, segment, offset, bytes: bytes as u32 })
     }
 
-    fn write(&mut self) -> io::Result<()> {
+    /// Makes the opening durable before anything follows: so a segment that is longer than its opening
+    /// and has none is damaged, and not torn.
+    pub(crate) fn write_opening(&mut self) -> io::Result<()> {
+        self.write()?;
+        self.segment.file.sync()
+    }
+
+    /// Hands what was added to the disk.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         self.segment.file.write_all_at(&self.buffer, u64::from(self.written))?;
         self.written = advance(self.written, self.buffer.len())?;
         self.buffer.clear();

@@ -7,8 +7,8 @@ use protocol::Epoch;
 
 use crate::chain::{Chain, Position};
 use crate::disk::{DiskFile, read_full_at};
-use crate::error::OpenError;
-use crate::format::{Mode, Opening};
+use crate::error::{Failure, OpenError};
+use crate::format::{Continues, Mode, Opening};
 use crate::keyring::Key;
 use crate::log::{Draft, Log, Room, mark};
 use crate::open_set::OpenMark;
@@ -40,20 +40,21 @@ pub(crate) fn first_segment(
 }
 
 /// Brings the disk to where recovery ended, before anything is written on. `known` is the mark in
-/// the slot.
+/// the slot, `epoch` the one that is opened.
 pub(crate) fn mend(
     volume: &Volume,
     found: &Recovered,
     watermarks: &Watermarks,
     slot: &mut Slot,
     known: Option<&Mark>,
+    epoch: Epoch,
 ) -> Result<(), OpenError> {
     let report = &found.report;
     if *report != (Recovery { records: report.records, ..Recovery::default() }) {
         tracing::info!(volume = %volume.id, ?report, "a store was mended");
     }
-    mend_disk(volume, found, watermarks, slot, known)
-        .map_err(|source| OpenError::Io { path: volume.path().clone(), source })
+    mend_disk(volume, found, watermarks, slot, known, epoch)
+        .map_err(|failure| refused(volume, failure))
 }
 
 fn mend_disk(
@@ -62,7 +63,8 @@ fn mend_disk(
     watermarks: &Watermarks,
     slot: &mut Slot,
     known: Option<&Mark>,
-) -> io::Result<()> {
+    epoch: Epoch,
+) -> Result<(), Failure> {
     let Some(last) = found.segments.last() else { return Ok(()) };
     volume.remove(&found.unfinished)?;
     let (end, now) = (u64::from(found.at.end), mark(last, &found.at));
@@ -74,12 +76,87 @@ fn mend_disk(
     }
     let is_new_segment = known.is_none_or(|known| known.segment != now.segment);
     if is_new_segment || !found.obsolete.is_empty() {
+        // Others have to find it, before anything says that it counts.
+        volume.sync()?;
+        volume.look(epoch)?;
         // Before the older segments go, no older mark may come back.
         watermarks.write_durably(slot, &now)?;
+        volume.remove(&found.obsolete)?;
     } else if known != Some(&now) {
+        if !was_closed {
+            volume.look(epoch)?;
+        }
         watermarks.write(slot, &now)?;
     }
-    volume.remove(&found.obsolete)
+    Ok(())
+}
+
+/// Goes on from what a lower epoch wrote, in an own segment. The writer before may be alive and still
+/// write a last time: nothing of its file is cut, and what is written there again are the bytes that
+/// it wrote. The watermark moves only into the own segment: before that is found by all, another epoch
+/// may go on from elsewhere.
+pub(crate) fn go_on(
+    volume: &Volume,
+    mut found: Recovered,
+    watermarks: &Watermarks,
+    slot: Option<Slot>,
+    epoch: Epoch,
+) -> Result<(Recovered, Slot), OpenError> {
+    let io = |source| OpenError::Io { path: volume.path().clone(), source };
+    let Some(last) = found.segments.last() else {
+        return Err(OpenError::NotFound(volume.id));
+    };
+    tracing::info!(volume = %volume.id, report = ?found.report, ?epoch, "a store steps into an epoch");
+    let end = u64::from(found.at.end);
+    rewrite(&*last.file, end - found.report.unmarked_bytes, end).map_err(io)?;
+    // What this machine began before it died is in the way, and nobody can have seen it whole.
+    let (own, mut others): (Vec<_>, Vec<_>) =
+        found.unfinished.iter().copied().partition(|name| name.epoch == epoch);
+    volume.remove(&own).map_err(io)?;
+    let (segment, at) = next_segment(volume, &found, last.name, epoch).map_err(io)?;
+    volume.look(epoch).map_err(|failure| refused(volume, failure))?;
+    let now = mark(&segment, &at);
+    let slot = match slot {
+        Some(mut slot) => {
+            watermarks.write_durably(&mut slot, &now).map_err(io)?;
+            slot
+        }
+        None => watermarks.create(volume.id, &now)?,
+    };
+    // From here on every later epoch finds the own segment, and needs none of these.
+    others.extend(&found.obsolete);
+    volume.remove(&others).map_err(io)?;
+    found.segments.push(segment);
+    found.at = at;
+    Ok((found, slot))
+}
+
+fn next_segment(
+    volume: &Volume,
+    found: &Recovered,
+    last: SegmentName,
+    epoch: Epoch,
+) -> io::Result<(Arc<Segment>, Position)> {
+    let continues = Continues { epoch: last.epoch, number: last.number, end: found.at.end };
+    let (base, continues) = (found.at.chain.bytes(), Some(continues));
+    let opening = Opening { mode: Mode::Continued, base, continues };
+    let name = SegmentName { number: last.number + 1, epoch };
+    let mut draft = Draft::begin(volume, name, &found.key, &opening, found.at.seq)?;
+    draft.finish(volume)?;
+    Ok(draft.into_segment())
+}
+
+/// Why an opening did not come off, in the words of an opening.
+pub(crate) fn refused(volume: &Volume, failure: Failure) -> OpenError {
+    let source = match failure {
+        Failure::Fenced { own, opened } => {
+            return OpenError::StaleEpoch { volume: volume.id, asked: own, found: opened };
+        }
+        Failure::DiskFull => io::ErrorKind::StorageFull.into(),
+        Failure::Disk(error) => io::Error::new(error.kind(), error),
+        Failure::BrokenOff => io::Error::other(failure),
+    };
+    OpenError::Io { path: volume.path().clone(), source }
 }
 
 /// Writes some bytes once more and syncs. They are readable, but the sync after their first writing
@@ -97,7 +174,7 @@ fn rewrite(file: &dyn DiskFile, start: u64, end: u64) -> io::Result<()> {
     file.sync()
 }
 
-/// Steps into the epoch, with a segment of its own if it is a new one, and hands out the store.
+/// Hands out the store, which writes on in the last segment.
 pub(crate) fn store(
     volume: Volume,
     found: Recovered,
@@ -108,18 +185,14 @@ pub(crate) fn store(
 ) -> Result<Store, OpenError> {
     let (id, path) = (volume.id, volume.path().clone());
     let io = |source| OpenError::Io { path: path.clone(), source };
-    let Recovered { mut segments, key, index, at, report, .. } = found;
+    let Recovered { segments, key, index, at, report, .. } = found;
     let Some(segment) = segments.last().cloned() else {
         return Err(OpenError::NotFound(id));
     };
-    let is_new_epoch = epoch > segment.name.epoch;
     let watermarks = Arc::clone(watermarks);
     let room = Room::none(at.end);
     let (buffer, synced_end) = (Vec::new(), at.end);
-    let mut log = Log { volume, key, segment, at, synced_end, watermarks, slot, buffer, room };
-    if is_new_epoch {
-        segments.push(log.open_epoch(epoch).map_err(io)?);
-    }
+    let log = Log { volume, key, segment, at, synced_end, watermarks, slot, buffer, room };
     let mut earlier_bytes = 0;
     for segment in segments.iter().rev().skip(1) {
         earlier_bytes += segment.file.size().map_err(io)?;

@@ -26,6 +26,7 @@ pub(crate) struct Scanner<'a> {
     segment: &'a Segment,
     size: u64,
     at: Position,
+    settled: u32,
     /// Bytes of the file from `window_start`, opened records in the clear.
     window: Vec<u8>,
     window_start: u64,
@@ -36,12 +37,17 @@ impl<'a> Scanner<'a> {
     pub(crate) fn new(segment: &'a Segment, opening: &Opening, seq: u64) -> io::Result<Self> {
         let at = Position { seq, chain: Chain::from_bytes(opening.base), end: HEADER_BYTES as u32 };
         let size = segment.file.size()?;
-        Ok(Self { segment, size, at, window: Vec::new(), window_start: 0 })
+        Ok(Self { segment, size, at, settled: 0, window: Vec::new(), window_start: 0 })
     }
 
     /// The point after the last record that was returned.
     pub(crate) fn position(&self) -> Position {
         self.at
+    }
+
+    /// How far the segment was durable when the last returned record was written.
+    pub(crate) fn settled(&self) -> u32 {
+        self.settled
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -50,8 +56,9 @@ impl<'a> Scanner<'a> {
 
     pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
         let offset = u64::from(self.at.end);
-        if offset == self.size {
-            return Ok(Next::End);
+        if offset >= self.size {
+            // Beyond it only if the file was cut since its opening was read.
+            return Ok(if offset == self.size { Next::End } else { Next::Broken(Why::Cut) });
         }
         let (head, bytes) = match self.frame()? {
             Ok(frame) => frame,
@@ -72,7 +79,7 @@ impl<'a> Scanner<'a> {
             return Ok(Next::Broken(Why::OutOfPlace));
         };
         let (number, from) = (self.segment.name.number, self.at.end);
-        self.at = next;
+        (self.at, self.settled) = (next, head.settled);
         let place =
             RecordPlace { seq: head.seq, segment: number, offset: from, bytes: bytes as u32 };
         Ok(Next::Record(head.kind, place, body))
@@ -148,4 +155,8 @@ pub(crate) fn read_opening(segment: &Segment) -> io::Result<Result<(Opening, u64
 }
 
 /// Bytes of an encoded opening.
-pub(crate) const OPENING_BYTES: usize = 49;
+const OPENING_BYTES: usize = 49;
+
+/// Bytes of a segment in which nothing was ever put.
+pub(crate) const EMPTY_SEGMENT_BYTES: u64 =
+    (HEADER_BYTES + RECORD_OVERHEAD_BYTES + OPENING_BYTES) as u64;

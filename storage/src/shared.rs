@@ -7,7 +7,7 @@ use std::task::Waker;
 use protocol::{Epoch, VolumeId};
 
 use crate::batch::Batch;
-use crate::error::{Failure, with_causes};
+use crate::error::{CommitError, Failure, with_causes};
 use crate::limits::SYNCS_A_JOB_MAX;
 use crate::log::Log;
 use crate::open_set::OpenMark;
@@ -80,9 +80,19 @@ impl Shared {
                 let ready = self.state().settle();
                 ready.into_values().for_each(Waker::wake);
             }
-            Err(error) => self.stop(log, error.into()),
+            Err(failure) => self.stop(log, failure),
         }
         true
+    }
+
+    /// Looks whether a higher epoch was opened; then this one stops.
+    pub(crate) fn check_epoch(&self) -> Result<(), CommitError> {
+        let log = self.log();
+        self.state().check_health()?;
+        log.look().map_err(|failure| {
+            self.stop(&log, failure.clone());
+            CommitError::Stopped(failure)
+        })
     }
 
     fn take_pending(&self) -> Option<Arc<Vec<Batch>>> {
@@ -100,11 +110,8 @@ impl Shared {
     /// Stops the store after a failed write, and goes back to what is durable.
     pub(crate) fn stop(&self, log: &Log, failure: Failure) {
         tracing::error!(volume = %self.id, error = %with_causes(&failure), "a store stopped writing");
-        // What was written beyond the durable end was never acknowledged. If it can't be cut off
-        // now, the next opening has to deal with it.
-        if let Err(error) = log.take_back() {
-            tracing::warn!(volume = %self.id, %error, "the torn end stays until the next opening");
-        }
+        // What was written beyond the durable end was never acknowledged. It stays until the next
+        // opening: a higher epoch may have read it meanwhile, and gone on from there.
         let waiting = self.state().stop(failure);
         waiting.into_values().for_each(Waker::wake);
         self.rebuild_index(log);

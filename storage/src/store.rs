@@ -164,6 +164,15 @@ impl Store {
         block_on(commit)
     }
 
+    /// Looks whether the volume was opened with a higher epoch elsewhere, and stops then: for whoever
+    /// serves reads and rarely writes. One look at a folder; it blocks.
+    ///
+    /// # Errors
+    /// [`CommitError::Stopped`], also if the look fails; [`CommitError::Closed`].
+    pub fn check_epoch(&self) -> Result<(), CommitError> {
+        self.shared.check_epoch()
+    }
+
     /// Compacts the log if that is worth it. It blocks, for about as long as copying the live
     /// entries takes; appends go on meanwhile and become durable after it.
     ///

@@ -22,7 +22,7 @@ use crate::volume::Segment;
 /// Judges the bytes from `at` to the end of a segment, given that no sound record follows `at` there.
 /// `None` if they are a torn write.
 pub(crate) fn judge(segment: &Segment, at: &Position, size: u64) -> io::Result<Option<Why>> {
-    let left = usize::try_from(size - u64::from(at.end)).unwrap_or(usize::MAX);
+    let left = usize::try_from(size.saturating_sub(u64::from(at.end))).unwrap_or(usize::MAX);
     if left > PENDING_BYTES_MAX {
         // No single write is that large.
         return Ok(Some(Why::Tail));

@@ -9,6 +9,7 @@ use protocol::{AtSign, Epoch, VolumeId};
 
 use crate::disk::{Disk, DiskFile, read_full_at};
 use crate::error::{Damage, OpenError, Seq, Why};
+use crate::fence::Names;
 use crate::format::{HEADER_BYTES, parse_header};
 use crate::keyring::Key;
 use crate::limits::FOLDER_NAMES_MAX;
@@ -24,7 +25,7 @@ pub(crate) struct SegmentName {
 }
 
 impl SegmentName {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (epoch, number) = text.strip_suffix(".log")?.split_once('-')?;
         let name =
             Self { number: number.parse().ok()?, epoch: Epoch::from_number(epoch.parse().ok()?)? };
@@ -66,16 +67,17 @@ impl Volume {
         Self { id, name: name.clone(), disk, path, wrapping }
     }
 
-    /// The segments' names in the order of the log; other files are not ours to judge.
-    pub(crate) fn list(&self) -> Result<Vec<SegmentName>, OpenError> {
-        let names = match self.disk.list(&self.path, FOLDER_NAMES_MAX) {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(OpenError::Io { path: self.path.clone(), source }),
-        };
-        let mut names: Vec<_> = names.iter().filter_map(|name| SegmentName::parse(name)).collect();
-        names.sort_unstable();
-        Ok(names)
+    /// The names in the folder; none if there is no folder.
+    pub(crate) fn list(&self) -> Result<Names, OpenError> {
+        match self.texts() {
+            Ok(texts) => Ok(Names::new(&texts)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Names::new(&[])),
+            Err(source) => Err(OpenError::Io { path: self.path.clone(), source }),
+        }
+    }
+
+    pub(crate) fn texts(&self) -> io::Result<Vec<String>> {
+        self.disk.list(&self.path, FOLDER_NAMES_MAX)
     }
 
     /// Opens a segment, proves its header, and takes the volume's key from it.
@@ -151,6 +153,10 @@ impl Volume {
 
     pub(crate) fn segment_size(&self, name: SegmentName) -> io::Result<u64> {
         self.disk.open(&self.segment_path(name))?.size()
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
     pub(crate) fn path(&self) -> &PathBuf {

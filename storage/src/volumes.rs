@@ -6,17 +6,17 @@ use std::sync::Arc;
 use protocol::{AtSign, Epoch, VolumeId};
 
 use crate::disk::{Disk, ensure_dir};
-use crate::error::OpenError;
-use crate::format::{HEADER_BYTES, RECORD_OVERHEAD_BYTES};
+use crate::error::{OpenError, Why};
+use crate::fence::Names;
 use crate::keyring::{Key, Keyring};
 use crate::log::mark;
 use crate::open_set::{OpenMark, OpenSet};
 use crate::opening;
-use crate::recover::{Recovered, recover, recover_unmarked};
-use crate::scan::OPENING_BYTES;
+use crate::recover::{Recovered, recover, recover_foreign, recover_unmarked};
+use crate::scan::EMPTY_SEGMENT_BYTES;
 use crate::store::Store;
-use crate::volume::{Volume, remove_folder};
-use crate::watermark::{WatermarkError, Watermarks};
+use crate::volume::{SegmentName, Volume, remove_folder};
+use crate::watermark::{Mark, WatermarkError, Watermarks};
 
 /// The volumes of a cell. Clones are the same.
 #[derive(Clone)]
@@ -29,9 +29,6 @@ struct Inner {
     wrapping: Key,
     open: OpenSet,
 }
-
-/// Bytes of a segment in which nothing was ever put.
-const EMPTY_SEGMENT_BYTES: u64 = (HEADER_BYTES + RECORD_OVERHEAD_BYTES + OPENING_BYTES) as u64;
 
 impl Volumes {
     /// Works on the volumes under `root`, with their watermarks in a file that should lie elsewhere.
@@ -78,7 +75,9 @@ impl Volumes {
         }
         let volume = self.volume(id, name);
         let io = |source| OpenError::Io { path: volume.path().clone(), source };
-        let old = volume.list()?;
+        let names = volume.list()?;
+        refuse_stale(id, epoch, names.highest())?;
+        let old = names.segments;
         for segment in &old {
             if volume.segment_size(*segment).map_err(io)? > EMPTY_SEGMENT_BYTES {
                 return Err(self.no_watermark(id));
@@ -92,7 +91,8 @@ impl Volumes {
     }
 
     /// Opens a volume for writing in this epoch: the one it was last opened with, or a higher one,
-    /// which shuts out all lower ones.
+    /// which shuts out all lower ones, on whichever machine they write. An epoch belongs to one
+    /// machine: whoever hands epochs out never gives the same one to two.
     ///
     /// # Errors
     /// [`OpenError`]; nothing that the log does not prove is ever served.
@@ -102,18 +102,70 @@ impl Volumes {
         name: &AtSign,
         epoch: Epoch,
     ) -> Result<Store, OpenError> {
+        self.open_known(id, name, epoch).map_err(|error| self.judge(id, name, epoch, error))
+    }
+
+    fn open_known(&self, id: VolumeId, name: &AtSign, epoch: Epoch) -> Result<Store, OpenError> {
         let open_mark = self.take(id)?;
         let volume = self.volume(id, name);
         let names = volume.list()?;
-        let (known, slot) = self.0.watermarks.read(id).map_err(|error| match error {
-            WatermarkError::Missing { .. } if names.is_empty() => OpenError::NotFound(id),
+        let (known, mut slot) = self.0.watermarks.read(id).map_err(|error| match error {
+            WatermarkError::Missing { .. } if names.segments.is_empty() => OpenError::NotFound(id),
             error => error.into(),
         })?;
-        refuse_stale(id, epoch, names.iter().map(|name| name.epoch).chain([known.epoch]))?;
-        let found = recover(&volume, &names, &known)?;
-        let mut slot = slot;
-        opening::mend(&volume, &found, &self.0.watermarks, &mut slot, Some(&known))?;
-        opening::store(volume, found, &self.0.watermarks, slot, epoch, open_mark)
+        refuse_stale(id, epoch, names.highest().max(Some(known.epoch)))?;
+        // A restart in the same epoch fences nobody. Without a segment there is nothing to fence.
+        let is_new = epoch > known.epoch && !names.segments.is_empty();
+        let names = if is_new { fence(&volume, epoch)?.0 } else { names };
+        let watermarks = &self.0.watermarks;
+        let mut found = match recover_foreign(&volume, &names.segments, Some(&known))? {
+            Ok(found) => found,
+            Err(begun) => recover_own(&volume, names, &known, begun)?,
+        };
+        if found.epoch() < Some(epoch) {
+            (found, slot) = opening::go_on(&volume, found, watermarks, Some(slot), epoch)?;
+        } else {
+            // This machine's own segment, though its watermark may not have followed.
+            opening::mend(&volume, &found, watermarks, &mut slot, Some(&known), epoch)?;
+        }
+        opening::store(volume, found, watermarks, slot, epoch, open_mark)
+    }
+
+    /// Opens a volume that another machine wrote to, and of which this one has no watermark: in an
+    /// epoch that nobody had before, which shuts out all lower ones. That nothing is missing at the
+    /// log's end is then as good as the volume: no watermark says how far it went.
+    ///
+    /// # Errors
+    /// [`OpenError::EpochTaken`] if anybody began to open it in this epoch, [`OpenError::AlreadyExists`]
+    /// if there is a watermark: then [`Volumes::open_store`] opens it. And as that.
+    pub fn take_over(&self, id: VolumeId, name: &AtSign, epoch: Epoch) -> Result<Store, OpenError> {
+        self.open_unknown(id, name, epoch).map_err(|error| self.judge(id, name, epoch, error))
+    }
+
+    fn open_unknown(&self, id: VolumeId, name: &AtSign, epoch: Epoch) -> Result<Store, OpenError> {
+        let open_mark = self.take(id)?;
+        if self.exists(id) {
+            return Err(OpenError::AlreadyExists(id));
+        }
+        let volume = self.volume(id, name);
+        let names = volume.list()?;
+        let Some(first) = names.segments.first() else {
+            return Err(OpenError::NotFound(id));
+        };
+        refuse_stale(id, epoch, names.highest())?;
+        let taken = OpenError::EpochTaken { volume: id, epoch };
+        if names.highest() == Some(epoch) {
+            return Err(taken);
+        }
+        let (names, planted) = fence(&volume, epoch)?;
+        if !planted {
+            return Err(taken);
+        }
+        let found = recover_foreign(&volume, &names.segments, None)?
+            .map_err(|_| volume.damage(*first, 0, 0, Why::NoBeginning))?;
+        let watermarks = &self.0.watermarks;
+        let (found, slot) = opening::go_on(&volume, found, watermarks, None, epoch)?;
+        opening::store(volume, found, watermarks, slot, epoch, open_mark)
     }
 
     /// Gives a volume a new watermark at the end of its log as it is found now, because the old one
@@ -124,12 +176,13 @@ impl Volumes {
     pub fn trust(&self, id: VolumeId, name: &AtSign) -> Result<(), OpenError> {
         let _open_mark = self.take(id)?;
         let volume = self.volume(id, name);
-        let found = recover_unmarked(&volume, &volume.list()?)?;
+        let found = recover_unmarked(&volume, &volume.list()?.segments)?;
         let Some(last) = found.segments.last() else {
             return Err(OpenError::NotFound(id));
         };
-        let mut slot = self.0.watermarks.create(id, &mark(last, &found.at))?;
-        opening::mend(&volume, &found, &self.0.watermarks, &mut slot, None)
+        let (watermarks, epoch) = (&self.0.watermarks, last.name.epoch);
+        let mut slot = watermarks.create(id, &mark(last, &found.at))?;
+        opening::mend(&volume, &found, watermarks, &mut slot, None, epoch)
     }
 
     /// Removes a volume with everything in it; repeating it does no harm.
@@ -159,6 +212,23 @@ impl Volumes {
         Volume::new(id, name, disk, self.path(id), wrapping)
     }
 
+    /// Says of an opening that failed whether a higher epoch took away what it was reading.
+    fn judge(&self, id: VolumeId, name: &AtSign, epoch: Epoch, error: OpenError) -> OpenError {
+        let is_of_the_log = matches!(
+            error,
+            OpenError::Damaged(_)
+                | OpenError::Forked { .. }
+                | OpenError::LostTail { .. }
+                | OpenError::OldCopy { .. }
+                | OpenError::Io { .. }
+        );
+        let volume = self.volume(id, name);
+        match volume.look(epoch) {
+            Err(failure) if is_of_the_log => opening::refused(&volume, failure),
+            _ => error,
+        }
+    }
+
     /// What reading the watermark says, for a volume that has data.
     fn no_watermark(&self, id: VolumeId) -> OpenError {
         match self.0.watermarks.read(id) {
@@ -168,12 +238,34 @@ impl Volumes {
     }
 }
 
-fn refuse_stale(
-    volume: VolumeId,
-    asked: Epoch,
-    epochs: impl Iterator<Item = Epoch>,
-) -> Result<(), OpenError> {
-    match epochs.max() {
+/// Plants a fence, and reads the folder after that. Whatever the lower epochs acknowledged is there
+/// by then, and they will acknowledge nothing more. Returns whether the fence is new.
+fn fence(volume: &Volume, epoch: Epoch) -> Result<(Names, bool), OpenError> {
+    let io = |source| OpenError::Io { path: volume.path().clone(), source };
+    let planted = volume.plant(epoch).map_err(io)?;
+    let names = volume.list()?;
+    refuse_stale(volume.id, epoch, names.highest())?;
+    volume.prune_fences(&names);
+    Ok((names, planted))
+}
+
+/// Recovers a volume whose last writer was this machine; `begun` counts no more.
+fn recover_own(
+    volume: &Volume,
+    names: Names,
+    known: &Mark,
+    begun: Vec<SegmentName>,
+) -> Result<Recovered, OpenError> {
+    let mut own = names.segments;
+    own.retain(|name| name.epoch <= known.epoch);
+    let mut found = recover(volume, &own, known, None)?;
+    found.report.unfinished_segments += begun.len();
+    found.unfinished.extend(begun);
+    Ok(found)
+}
+
+fn refuse_stale(volume: VolumeId, asked: Epoch, highest: Option<Epoch>) -> Result<(), OpenError> {
+    match highest {
         Some(found) if found > asked => Err(OpenError::StaleEpoch { volume, asked, found }),
         _ => Ok(()),
     }

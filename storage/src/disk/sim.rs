@@ -114,6 +114,12 @@ impl SimDisk {
         self.world().file(path)
     }
 
+    /// Whether a name would be found after a power failure.
+    #[must_use]
+    pub fn has_durable_name(&self, path: &Path) -> bool {
+        self.world().has_durable_name(path)
+    }
+
     /// Puts these bytes under this name, durable at once, past all faults and counters.
     pub fn put_file(&self, path: &Path, bytes: &[u8]) {
         self.world().put(path, bytes);

@@ -1,5 +1,6 @@
 //! How segments join: which may follow which, how far each one counts, and what may stand behind that.
 
+use std::io;
 use std::sync::Arc;
 
 use super::Recovered;
@@ -7,7 +8,7 @@ use super::replay::Replay;
 use crate::chain::{Chain, Position};
 use crate::error::{OpenError, Seq, Why};
 use crate::format::{Continues, HEADER_BYTES, Mode, Opening};
-use crate::scan::{Scanner, read_opening};
+use crate::scan::{EMPTY_SEGMENT_BYTES, Scanner, read_opening};
 use crate::tail;
 use crate::volume::{Segment, SegmentName, Volume};
 use crate::watermark::Mark;
@@ -51,21 +52,31 @@ impl Replay {
             && link.segment.name.epoch >= before.epoch
     }
 
-    /// Replays a segment whose history ends where the next one says. Behind that there may be the
-    /// remains of a write that failed before the next one was begun.
+    /// Replays a segment whose history ends where the next one says. Behind that there may be anything
+    /// that its writer wrote when it was fenced already: nothing of it was acknowledged.
     pub(super) fn whole(
         &mut self,
         volume: &Volume,
         link: &Link,
         next: Option<Continues>,
+        known: Option<&Mark>,
     ) -> Result<(), OpenError> {
         let name = link.segment.name;
         let io = |error| volume.io(name, error);
         let mut scanner = Scanner::new(&link.segment, &link.opening, link.seq).map_err(io)?;
-        let broken = self.run(&mut scanner, |_| Ok(()), io)?;
         let end = next.map_or(0, |next| next.end);
+        let mut passed = known.is_none_or(|known| known.name() != name);
+        let broken = self.run(
+            &mut scanner,
+            Some(end),
+            |at| known.map_or(Ok(()), |known| pass(volume, &mut passed, at, known)),
+            io,
+        )?;
         if self.at.end == end && self.snapshot.is_none() {
-            return self.check_tail(volume, &link.segment, scanner.size());
+            return match passed {
+                true => Ok(()),
+                false => Err(OpenError::Forked { volume: volume.id, seq: Seq(self.at.seq) }),
+            };
         }
         let why = match broken {
             None if self.at.end > end => Why::Surplus,
@@ -85,20 +96,8 @@ impl Replay {
         let io = |error| volume.io(name, error);
         let mut scanner = Scanner::new(&link.segment, &link.opening, link.seq).map_err(io)?;
         let mut passed = false;
-        let broken = self.run(
-            &mut scanner,
-            |at| {
-                if !passed && at.end >= mark.end {
-                    passed = true;
-                    let same =
-                        at.end == mark.end && at.seq == mark.seq && at.chain.short() == mark.chain;
-                    let (volume, seq) = (volume.id, Seq(at.seq));
-                    return if same { Ok(()) } else { Err(OpenError::Forked { volume, seq }) };
-                }
-                Ok(())
-            },
-            io,
-        )?;
+        let watch = |at: &Position| pass(volume, &mut passed, at, mark);
+        let broken = self.run(&mut scanner, None, watch, io)?;
         let size = scanner.size();
         match broken {
             None | Some(Why::Cut) if size < u64::from(mark.end) => Err(OpenError::LostTail {
@@ -150,7 +149,7 @@ impl Replay {
         let mut next = if fresh { Self::new() } else { self.split() };
         next.at = Position { end: HEADER_BYTES as u32, ..self.at };
         let mut scanner = Scanner::new(&link.segment, &link.opening, link.seq).map_err(io)?;
-        let broken = next.run(&mut scanner, |_| Ok(()), io)?;
+        let broken = next.run(&mut scanner, None, |_| Ok(()), io)?;
         if next.snapshot.is_some() {
             found.unfinished.push(name);
             return Ok(self);
@@ -170,7 +169,8 @@ impl Replay {
 
     /// Hands the state over to the replay of a continuing segment.
     fn split(&mut self) -> Self {
-        Self { index: std::mem::take(&mut self.index), at: self.at, records: 0, snapshot: None }
+        let index = std::mem::take(&mut self.index);
+        Self { index, at: self.at, records: 0, settled: 0, snapshot: None }
     }
 }
 
@@ -183,4 +183,54 @@ pub(super) fn begun(volume: &Volume, name: SegmentName) -> Result<Option<Link>, 
     };
     let opening = read_opening(&segment).map_err(|error| volume.io(name, error))?;
     Ok(opening.ok().map(|(opening, seq)| Link { segment, opening, seq }))
+}
+
+/// Holds the first point at or behind a mark against it.
+fn pass(volume: &Volume, passed: &mut bool, at: &Position, mark: &Mark) -> Result<(), OpenError> {
+    if *passed || at.end < mark.end {
+        return Ok(());
+    }
+    *passed = true;
+    let same = at.end == mark.end && at.seq == mark.seq && at.chain.short() == mark.chain;
+    let (volume, seq) = (volume.id, Seq(at.seq));
+    if same { Ok(()) } else { Err(OpenError::Forked { volume, seq }) }
+}
+
+/// Checks that a row of segments that others wrote has a place for the own mark: its segment, or a
+/// whole state from later than it.
+pub(super) fn check_known(volume: &Volume, links: &[Link], known: &Mark) -> Result<(), OpenError> {
+    let is_there = links.iter().any(|link| link.segment.name == known.name());
+    let is_replaced = links.first().is_some_and(|first| {
+        let name = first.segment.name;
+        first.opening.mode == Mode::Compacted
+            && (name.epoch, name.number) > (known.epoch, known.segment)
+            && first.seq >= known.seq
+    });
+    if is_there || is_replaced {
+        return Ok(());
+    }
+    let (expected, segment) = (Seq(known.seq), known.name().to_string());
+    Err(OpenError::OldCopy { volume: volume.id, expected, segment })
+}
+
+/// Whether a segment that somebody else began was finished. One that is larger than a mere beginning
+/// and does not begin soundly is no interrupted beginning, but damage.
+pub(super) fn is_whole(volume: &Volume, name: SegmentName) -> Result<bool, OpenError> {
+    let io = |error| volume.io(name, error);
+    let Some(link) = begun(volume, name)? else {
+        return match volume.segment_size(name) {
+            Ok(size) if size > EMPTY_SEGMENT_BYTES => {
+                Err(volume.damage(name, 0, 0, Why::NoBeginning).into())
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
+            _ => Ok(false),
+        };
+    };
+    if link.opening.mode != Mode::Compacted {
+        return Ok(true);
+    }
+    let mut scanner = Scanner::new(&link.segment, &link.opening, link.seq).map_err(io)?;
+    let mut replay = Replay::new();
+    replay.run(&mut scanner, None, |_| Ok(()), io)?;
+    Ok(replay.snapshot.is_none())
 }

@@ -9,10 +9,13 @@
 //! 4. A later segment than the watermark's is one whose beginning was interrupted: if it is whole and
 //!    goes on from exactly here it is kept, if it is torn it never counted and is removed.
 
+mod foreign;
 mod join;
 mod replay;
 
 use std::sync::Arc;
+
+use protocol::Epoch;
 
 use crate::chain::Position;
 use crate::error::{OpenError, Seq, Why};
@@ -24,6 +27,7 @@ use crate::log::mark;
 use crate::scan::{Scanner, read_opening};
 use crate::volume::{Segment, SegmentName, Volume};
 use crate::watermark::Mark;
+pub(crate) use foreign::recover_foreign;
 use join::{Link, begun};
 use replay::Replay;
 pub(crate) use replay::index_of;
@@ -48,6 +52,9 @@ pub(crate) struct Recovered {
     pub(crate) key: Key,
     pub(crate) index: Index,
     pub(crate) at: Position,
+    /// Where the last record's writer had synced up to when it wrote that: what is before can't be
+    /// lost any more.
+    pub(crate) settled: u32,
     pub(crate) report: Recovery,
     /// Torn beginnings, to be removed before anything is written.
     pub(crate) unfinished: Vec<SegmentName>,
@@ -55,21 +62,24 @@ pub(crate) struct Recovered {
     pub(crate) obsolete: Vec<SegmentName>,
 }
 
-/// Recovers a volume. Nothing on the disk is changed.
+/// Recovers a volume. Nothing on the disk is changed. `known` is a mark of a lower epoch, which must
+/// lie in what is found.
 pub(crate) fn recover(
     volume: &Volume,
     names: &[SegmentName],
     mark: &Mark,
+    known: Option<&Mark>,
 ) -> Result<Recovered, OpenError> {
     let (links, key) = links_back(volume, names, mark)?;
     let first = links.first().map_or(0, |link| link.segment.name.number);
+    known.map_or(Ok(()), |known| join::check_known(volume, &links, known))?;
     let mut replay = Replay::new();
     let mut segments = Vec::with_capacity(links.len());
     let mut links = links.into_iter().peekable();
     while let Some(link) = links.next() {
         replay.enter(volume, &link, segments.last())?;
         match links.peek() {
-            Some(next) => replay.whole(volume, &link, next.opening.continues)?,
+            Some(next) => replay.whole(volume, &link, next.opening.continues, known)?,
             None => replay.marked(volume, &link, mark)?,
         }
         segments.push(Arc::new(link.segment));
@@ -79,11 +89,12 @@ pub(crate) fn recover(
         key,
         index: Index::default(),
         at: replay.at,
+        settled: 0,
         report: Recovery::default(),
         unfinished: Vec::new(),
         obsolete: names.iter().filter(|name| name.number < first).copied().collect(),
     };
-    let later = names.iter().filter(|name| name.number > mark.segment);
+    let later = names.iter().filter(|n| n.number > mark.segment && n.epoch >= mark.epoch);
     let replay =
         later.copied().try_fold(replay, |replay, name| replay.adopt(volume, name, &mut found))?;
     found.finish(volume, mark, replay)
@@ -140,10 +151,16 @@ impl Recovered {
             key,
             index: Index::default(),
             at,
+            settled: 0,
             report: Recovery::default(),
             unfinished: Vec::new(),
             obsolete: Vec::new(),
         }
+    }
+
+    /// The epoch of the last segment.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.segments.last().map(|segment| segment.name.epoch)
     }
 
     fn finish(mut self, volume: &Volume, mark: &Mark, replay: Replay) -> Result<Self, OpenError> {
@@ -157,7 +174,7 @@ impl Recovered {
             unmarked_bytes: u64::from(at.end - marked),
             unfinished_segments: self.unfinished.len(),
         };
-        (self.index, self.at) = (index, at);
+        (self.index, self.at, self.settled) = (index, at, replay.settled);
         Ok(self)
     }
 }
@@ -176,7 +193,7 @@ pub(crate) fn recover_unmarked(
         let io = |error| volume.io(*name, error);
         let mut scanner = Scanner::new(&link.segment, &link.opening, link.seq).map_err(io)?;
         scanner.next().map_err(io)?;
-        let found = recover(volume, names, &mark(&link.segment, &scanner.position()))?;
+        let found = recover(volume, names, &mark(&link.segment, &scanner.position()), None)?;
         return match found.unfinished.first() {
             // Without a watermark nobody knows whether it was torn at its beginning or damaged later.
             Some(name) => Err(volume.damage(*name, 0, found.at.seq, Why::NoBeginning).into()),

@@ -15,6 +15,8 @@ pub(super) struct Replay {
     pub(super) index: Index,
     pub(super) at: Position,
     pub(super) records: u64,
+    /// What the last record says of how far its segment was durable before it.
+    pub(super) settled: u32,
     /// Entries that an unfinished snapshot has brought so far.
     pub(super) snapshot: Option<u64>,
 }
@@ -22,7 +24,7 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn new() -> Self {
         let at = Position { seq: 0, chain: Chain::from_bytes([0; 32]), end: 0 };
-        Self { index: Index::default(), at, records: 0, snapshot: None }
+        Self { index: Index::default(), at, records: 0, settled: 0, snapshot: None }
     }
 
     /// Takes in the body of a sound record.
@@ -58,15 +60,19 @@ impl Replay {
         Ok(count)
     }
 
-    /// Replays a segment to its end, or to the first bytes that are no record of it. `watch` sees
-    /// each point between two records.
+    /// Replays a segment to `end`, or to its own, or to the first bytes that are no record of it.
+    /// `watch` sees each point between two records.
     pub(super) fn run(
         &mut self,
         scanner: &mut Scanner<'_>,
+        end: Option<u32>,
         mut watch: impl FnMut(&Position) -> Result<(), OpenError>,
         io: impl FnOnce(io::Error) -> OpenError,
     ) -> Result<Option<Why>, OpenError> {
         loop {
+            if end.is_some_and(|end| scanner.position().end >= end) {
+                return Ok(None);
+            }
             match scanner.next() {
                 Ok(Next::End) => return Ok(None),
                 Ok(Next::Broken(why)) => return Ok(Some(why)),
@@ -77,7 +83,7 @@ impl Replay {
                 }
                 Err(error) => return Err(io(error)),
             }
-            self.at = scanner.position();
+            (self.at, self.settled) = (scanner.position(), scanner.settled());
             watch(&self.at)?;
         }
     }
@@ -87,12 +93,16 @@ impl Replay {
 /// it could not make durable.
 pub(crate) fn index_of(segments: &[Arc<Segment>], at: &Position) -> io::Result<Index> {
     let mut replay = Replay::new();
+    let damaged = |why: Why| io::Error::other(why.to_string());
     for (number, segment) in segments.iter().enumerate() {
-        let damaged = |why: Why| io::Error::other(why.to_string());
         let (opening, seq) = read_opening(segment)?.map_err(damaged)?;
         let mut scanner = Scanner::new(segment, &opening, seq)?;
-        let is_last = number + 1 == segments.len();
-        while !(is_last && scanner.position().end == at.end) {
+        let end = match segments.get(number + 1) {
+            // Behind the end that the next one names, a fenced writer may have left something.
+            Some(next) => read_opening(next)?.map_err(damaged)?.0.continues.map_or(0, |at| at.end),
+            None => at.end,
+        };
+        while scanner.position().end != end {
             match scanner.next()? {
                 Next::Record(kind, place, body) => {
                     replay.apply(kind, place, body).map_err(damaged)?;

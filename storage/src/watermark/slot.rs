@@ -9,6 +9,7 @@ use protocol::{Epoch, VolumeId};
 use crate::format::Cursor;
 use crate::keyring::Key;
 use crate::limits::SEGMENT_BYTES_MAX;
+use crate::volume::SegmentName;
 
 pub(crate) const SLOT_BYTES: usize = 128;
 pub(crate) const HALF_BYTES: usize = 56;
@@ -32,6 +33,13 @@ pub(crate) struct Mark {
     pub(crate) chain: [u8; 16],
     /// Nothing was written, or tried to be, since this was.
     pub(crate) is_closed: bool,
+}
+
+impl Mark {
+    /// The segment it lies in.
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName { number: self.segment, epoch: self.epoch }
+    }
 }
 
 /// Slot 0 of a file under this key.

@@ -182,11 +182,19 @@ fn every_dropped_repeated_or_moved_record_is_noticed() {
     for sample in samples() {
         for (file, bytes) in sample.files() {
             let all = records(&bytes);
+            let is_last = segments(&sample.disk).last() == Some(&file);
             let with = |order: &[usize], how: &str| {
                 let mut changed = bytes[..HEADER_BYTES].to_vec();
                 order.iter().for_each(|n| changed.extend(&bytes[all[*n].clone()]));
                 assert_ne!(changed, bytes);
-                sample.refuses(&sample.with(&file, &changed), how);
+                let disk = sample.with(&file, &changed);
+                if changed.starts_with(&bytes) && !is_last {
+                    // Behind the end that the next segment names, a fenced writer may leave anything.
+                    let store = volumes(&disk).open_store(id(1), &alice(), sample.epoch).unwrap();
+                    assert_eq!(state(&store), sample.state, "{how}");
+                    return;
+                }
+                sample.refuses(&disk, how);
             };
             let order: Vec<usize> = (0..all.len()).collect();
             for one in 0..all.len() {

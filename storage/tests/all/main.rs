@@ -4,6 +4,7 @@
 mod compaction;
 mod crash;
 mod faults;
+mod fencing;
 mod group;
 mod hostile;
 mod life;

@@ -51,7 +51,8 @@ pub fn open(disk: &SimDisk) -> Result<Store, OpenError> {
 /// The segments of volume 1, oldest first.
 pub fn segments(disk: &SimDisk) -> Vec<PathBuf> {
     let mut files = disk.files();
-    files.retain(|file| file.starts_with(folder(1)));
+    files
+        .retain(|file| file.starts_with(folder(1)) && file.extension().is_some_and(|e| e == "log"));
     files.sort_by_key(|file| file.to_str().unwrap().rsplit('-').next().unwrap().to_owned());
     files
 }

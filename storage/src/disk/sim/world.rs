@@ -242,6 +242,10 @@ impl World {
         self.bytes(node).ok().map(<[u8]>::to_vec)
     }
 
+    pub(super) fn has_durable_name(&self, path: &Path) -> bool {
+        self.dirs.get(&parent(path)).is_some_and(|dir| dir.durable.contains_key(path))
+    }
+
     pub(super) fn put(&mut self, path: &Path, bytes: &[u8]) {
         let node = self.nodes.len();
         let (seen, durable) = (bytes.to_vec(), bytes.to_vec());
