@@ -27,6 +27,7 @@ pub mod record;
 pub mod response;
 pub mod stat;
 pub mod sync;
+pub mod term;
 pub mod time;
 pub mod verb;
 
@@ -39,5 +40,6 @@ pub use id::{FeedId, RegistrationId, VolumeId};
 pub use key::{AtKey, Entity, KeyError, KeyKind};
 pub use metadata::{Metadata, MetadataPatch, Patch};
 pub use name::{AtSign, NameError};
+pub use term::Term;
 pub use time::Timestamp;
 pub use verb::{Command, Verb, VerbError};
