@@ -88,6 +88,8 @@ pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(20);
 pub const HTTP_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// For one request of our client, unless it is given its own.
 pub const HTTP_REQUEST_DEADLINE: Duration = Duration::from_secs(60);
+/// For reaching one of several addresses at which a service of ours may be.
+pub const UPSTREAM_DIAL_DEADLINE: Duration = Duration::from_secs(2);
 /// Our client keeps a connection for the next request no longer than this.
 pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(5);
 /// And no more than so many.

@@ -100,7 +100,12 @@ impl HttpsClient {
     /// A client that trusts what `tls` trusts and calls any address.
     #[must_use]
     pub fn new(tls: ClientTls) -> Self {
-        let dialer = Dialer::new(tls, DialPolicy::Any, HTTP_REQUEST_DEADLINE);
+        Self::with_dialer(Dialer::new(tls, DialPolicy::Any, HTTP_REQUEST_DEADLINE))
+    }
+
+    /// A client that calls as `dialer` does.
+    #[must_use]
+    pub fn with_dialer(dialer: Dialer) -> Self {
         let (deadline, answer_bytes_max) = (HTTP_REQUEST_DEADLINE, HTTP_ANSWER_BYTES_MAX);
         Self { dialer, deadline, answer_bytes_max, idle: Arc::default() }
     }

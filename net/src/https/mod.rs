@@ -6,6 +6,7 @@ mod client;
 mod patient_io;
 mod problem;
 mod server;
+mod upstream;
 
 pub use bearer::bearer_token;
 pub use bounded_body::{BodyError, BoundedBody};
@@ -13,3 +14,4 @@ pub use client::{HttpAnswer, HttpsClient, HttpsError, UrlError, parse_url};
 pub use http::Method;
 pub use problem::Problem;
 pub use server::{Peer, serve_http};
+pub use upstream::{Upstream, UpstreamError};
