@@ -13,12 +13,14 @@ mod directory;
 mod endpoints;
 mod failure;
 mod files;
+mod fleet_args;
 mod identity;
 mod monitoring;
 mod output;
 mod redis;
 mod renewal;
 mod resolve;
+mod router;
 mod signals;
 mod up;
 
@@ -48,6 +50,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
