@@ -146,5 +146,6 @@ pub const LINK_DIAL_DEADLINE: Duration = Duration::from_secs(2);
 pub const LINK_KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 /// …which is shorter than for clients, since the way is short and a dead machine is to be noticed.
 pub const LINK_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// A cell whose machine confirms nothing for so long is gone.
-pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(20);
+/// A cell whose machine confirms nothing for so long, or takes nothing, is gone. News that it was
+/// started anew come sooner.
+pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ use protocol::VolumeId;
 use protocol::control::roster::Position;
 use protocol::control::routes::Routes;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::doors::Doors;
 use crate::forward::Forwarder;
@@ -96,6 +96,9 @@ impl Follower {
             let began = Instant::now();
             match self.round(source, at).await {
                 Ok(upto) => {
+                    if known.is_none() || failures > 0 {
+                        self.announce(upto);
+                    }
                     (failures, is_whole_wanted) = (0, false);
                     // Whoever has nothing to say and does not wait either is not asked at once.
                     let is_hasty = Some(upto) == known && began.elapsed() < NEWS_WAIT / 2;
@@ -122,6 +125,11 @@ impl Follower {
         let applied = tokio::task::spawn_blocking(move || inner.apply(&news)).await;
         applied.map_err(FollowError::Applying)?.map_err(FollowError::Refused)?;
         Ok(upto)
+    }
+
+    fn announce(&self, upto: Position) {
+        let routes = self.0.router.counters().routes;
+        info!(run = upto.run, number = upto.number, routes, "following the registrar");
     }
 
     /// A registrar that stays away is mentioned once.
@@ -162,7 +170,7 @@ impl Inner {
             self.open(port, volume);
         }
         if !(closed.is_empty() && opened.is_empty()) {
-            info!(opened = opened.len(), closed = closed.len(), "the registrar changed routes");
+            debug!(opened = opened.len(), closed = closed.len(), "the registrar changed routes");
         }
         Ok(())
     }

@@ -104,3 +104,70 @@ fn between(old: &HashMap<NonZeroU16, Target>, new: &HashMap<NonZeroU16, Target>)
         opened: opened.map(|(port, target)| (*port, target.volume)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use protocol::control::routes::Route;
+
+    fn told(run: u64, number: u64, is_whole: bool, routes: Vec<Route>) -> Routes {
+        Routes { upto: Position { run, number }, is_whole, routes, cells: Vec::new() }
+    }
+
+    fn route(port: u16, to: Option<(u8, u16)>) -> Route {
+        let target = |(byte, cell)| Target {
+            volume: VolumeId::from_bytes([byte; 16]),
+            cell: CellId::from_number(cell).unwrap(),
+        };
+        Route { port: NonZeroU16::new(port).unwrap(), to: to.map(target) }
+    }
+
+    #[test]
+    fn every_port_there_is_and_the_same_again_change_what_they_change() {
+        let mut known = Known::default();
+        let all = |cell| (1..=u16::MAX).map(|port| route(port, Some((1, cell)))).collect();
+        let changes = known.take(&told(1, 1, true, all(1))).unwrap();
+        assert_eq!((changes.opened.len(), changes.closed.len()), (65_535, 0));
+        let changes = known.take(&told(1, 1, true, all(1))).unwrap();
+        assert_eq!(changes, Changes::default());
+        let changes = known.take(&told(1, 2, true, all(2))).unwrap();
+        assert_eq!(changes, Changes::default(), "another cell is no other port");
+        assert_eq!(known.homes()[&VolumeId::from_bytes([1; 16])].number(), 2);
+        let changes = known.take(&told(2, 0, true, Vec::new())).unwrap();
+        assert_eq!((changes.opened.len(), changes.closed.len()), (0, 65_535));
+    }
+
+    #[test]
+    fn a_port_that_leads_to_another_volume_closes_and_opens() {
+        let mut known = Known::default();
+        known.take(&told(1, 1, true, vec![route(9, Some((1, 1)))])).unwrap();
+        let changes = known.take(&told(1, 2, false, vec![route(9, Some((2, 1)))])).unwrap();
+        let port = NonZeroU16::new(9).unwrap();
+        let opened = vec![(port, VolumeId::from_bytes([2; 16]))];
+        assert_eq!(changes, Changes { closed: vec![port], opened });
+        // What is closed twice, or was never open, is no change.
+        let gone = vec![route(9, None), route(9, None), route(10, None)];
+        let changes = known.take(&told(1, 3, false, gone)).unwrap();
+        assert_eq!(changes, Changes { closed: vec![port], opened: Vec::new() });
+    }
+
+    #[test]
+    fn what_is_not_believed_leaves_everything_as_it_was() {
+        let mut known = Known::default();
+        let change = vec![route(9, Some((1, 1)))];
+        let out_of_place = told(1, 1, false, change.clone());
+        assert_eq!(known.take(&out_of_place), Err(NewsError::OutOfPlace));
+        known.take(&told(5, 5, true, change)).unwrap();
+        for (run, number, is_whole) in [(4, 9, true), (5, 4, true), (5, 4, false), (4, 9, false)] {
+            let error = known.take(&told(run, number, is_whole, Vec::new())).unwrap_err();
+            assert!(matches!(error, NewsError::Backwards { .. }), "{run} {number}");
+        }
+        assert_eq!(known.take(&told(6, 1, false, Vec::new())), Err(NewsError::OutOfPlace));
+        let many = vec![route(9, None); ROUTES_MAX + 1];
+        let error = known.take(&told(5, 6, false, many)).unwrap_err();
+        assert_eq!(error, NewsError::TooMany(ROUTES_MAX + 1));
+        assert_eq!(known.at(), Some(Position { run: 5, number: 5 }));
+        assert_eq!(known.ports().count(), 1);
+    }
+}

@@ -14,7 +14,7 @@ use crate::world::{
 
 /// One cell, and one server in it.
 async fn one() -> (World, Cell, u16) {
-    let (world, cell, port) = (World::start(), Cell::open().await, free_port());
+    let (world, cell, port) = (World::start(), Cell::open(), free_port());
     let places = vec![place(1, 1, Some(cell.address()))];
     world.tell(whole(1, 1, vec![route(port, Some((7, 1)))], places)).await;
     (world, cell, port)
@@ -176,7 +176,9 @@ async fn a_thousand_connections_are_carried_at_once() {
         })
     });
     for client in clients.collect::<Vec<_>>() {
-        timeout(PATIENCE, client).await.expect("all are served").unwrap();
+        let served = timeout(PATIENCE, client).await;
+        let counters = world.forwarder.counters();
+        served.unwrap_or_else(|_| panic!("not all are served: {counters:?}")).unwrap();
     }
     echo.await.unwrap();
     until(|| world.forwarder.counters().connections == 0).await;

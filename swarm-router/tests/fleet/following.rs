@@ -33,7 +33,7 @@ async fn ports_open_and_close_as_it_is_told() {
 
 #[tokio::test]
 async fn a_port_that_is_given_to_another_leads_to_her() {
-    let (world, cell, port) = (World::start(), Cell::open().await, free_port());
+    let (world, cell, port) = (World::start(), Cell::open(), free_port());
     let places = vec![place(1, 1, Some(cell.address())), place(2, 1, None)];
     world.tell(whole(1, 1, vec![route(port, Some((1, 2)))], places.clone())).await;
     world.tell(part(1, 2, vec![route(port, Some((9, 1)))], places)).await;
@@ -44,7 +44,7 @@ async fn a_port_that_is_given_to_another_leads_to_her() {
 
 #[tokio::test]
 async fn of_two_words_about_a_port_the_later_counts() {
-    let (world, cell, port) = (World::start(), Cell::open().await, free_port());
+    let (world, cell, port) = (World::start(), Cell::open(), free_port());
     let twice = vec![
         route(port, Some((1, 1))),
         route(port, None),
@@ -98,7 +98,7 @@ async fn seventy_thousand_routes_to_a_few_ports_are_a_few_ports() {
 
 #[tokio::test]
 async fn a_registrar_that_is_away_changes_nothing() {
-    let (world, cell, port) = (World::start(), Cell::open().await, free_port());
+    let (world, cell, port) = (World::start(), Cell::open(), free_port());
     let places = vec![place(1, 1, Some(cell.address()))];
     world.registrar.say(Err(UpstreamError::NoAddress));
     world.tell(whole(1, 1, vec![route(port, Some((7, 1)))], places)).await;

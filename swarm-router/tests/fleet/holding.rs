@@ -40,7 +40,7 @@ async fn clients_are_held_until_their_cell_is_somewhere() {
     let (world, port) = one(None).await;
     let mut clients = [connect(port).await, connect(port).await, connect(port).await];
     until(|| world.forwarder.counters().held == 3).await;
-    let cell = Cell::open().await;
+    let cell = Cell::open();
     world.tell(part(1, 2, Vec::new(), vec![place(1, 1, Some(cell.address()))])).await;
     for client in &mut clients {
         client.write_all(b"x").await.unwrap();
@@ -55,19 +55,19 @@ async fn clients_are_held_until_their_cell_is_somewhere() {
 
 #[tokio::test]
 async fn clients_of_a_cell_that_died_are_held_until_it_is_elsewhere() {
-    let died = Cell::open().await;
+    let died = Cell::open();
     let (world, port) = one(Some(died.address())).await;
     drop(died);
     let mut client = connect(port).await;
     until(|| world.forwarder.counters().unreached > 1).await;
-    let cell = Cell::open().await;
+    let cell = Cell::open();
     world.tell(part(1, 2, Vec::new(), vec![place(1, 2, Some(cell.address()))])).await;
     is_heard_at(&mut client, &cell).await;
 }
 
 #[tokio::test]
 async fn a_cell_that_comes_back_where_it_was_is_found_without_news() {
-    let died = Cell::open().await;
+    let died = Cell::open();
     let address = died.address();
     let (world, port) = one(Some(address)).await;
     drop(died);
@@ -91,7 +91,7 @@ async fn a_machine_that_swallows_everything_is_left_as_soon_as_the_cell_is_elsew
     let (world, port) = one(Some(address)).await;
     let mut client = connect(port).await;
     until(|| world.forwarder.counters().unreached == 1).await;
-    let cell = Cell::open().await;
+    let cell = Cell::open();
     let began = Instant::now();
     world.tell(part(1, 2, Vec::new(), vec![place(1, 2, Some(cell.address()))])).await;
     is_heard_at(&mut client, &cell).await;
@@ -124,11 +124,11 @@ async fn one_address_cannot_take_all_the_room_for_waiting() {
 
 #[tokio::test]
 async fn connections_to_an_earlier_start_of_the_cell_are_cut() {
-    let old = Cell::open().await;
+    let old = Cell::open();
     let (world, port) = one(Some(old.address())).await;
     let mut client = connect(port).await;
     is_heard_at(&mut client, &old).await;
-    let new = Cell::open().await;
+    let new = Cell::open();
     world.tell(part(1, 2, Vec::new(), vec![place(1, 2, Some(new.address()))])).await;
     // The old one still runs, on a machine that nobody else reaches, and cannot say so.
     let end = timeout(PATIENCE, client.read(&mut [0; 1])).await.expect("she is told");
@@ -139,7 +139,7 @@ async fn connections_to_an_earlier_start_of_the_cell_are_cut() {
 
 #[tokio::test]
 async fn connections_stay_when_a_cell_is_only_said_to_be_nowhere() {
-    let cell = Cell::open().await;
+    let cell = Cell::open();
     let (world, port) = one(Some(cell.address())).await;
     let mut client = connect(port).await;
     client.write_all(b"a").await.unwrap();

@@ -97,6 +97,7 @@ impl Collector for Counters {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let counters = [
+            ("router_full", "Connections over the router's limit", router.refused),
             ("router_cell_unreached", "Tries to reach a cell that failed", forwarder.unreached),
             ("router_given_up", "Clients whose cell could not be reached", forwarder.given_up),
             ("router_cut", "Connections to cells that were started anew", forwarder.cut),
