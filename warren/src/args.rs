@@ -9,7 +9,9 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::deploy::args::DeployCommand;
 use crate::directory::dns::DnsArgs;
+use crate::host::args::HostCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -34,6 +36,12 @@ pub enum Command {
     /// Run a replica of the directory; make, show and check the files that it starts from
     #[command(subcommand)]
     Directory(DirectoryCommand),
+    /// Run the agent on a machine of a Docker Swarm
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Make what a fleet of several machines is started with
+    #[command(subcommand)]
+    Deploy(DeployCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),

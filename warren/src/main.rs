@@ -8,11 +8,14 @@
 mod api;
 mod args;
 mod data_dir;
+mod deploy;
 mod descriptors;
 mod directory;
 mod endpoints;
 mod failure;
 mod files;
+mod fleet_args;
+mod host;
 mod identity;
 mod monitoring;
 mod output;
@@ -48,6 +51,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Host(command) => host::run(&command),
+        Command::Deploy(command) => deploy::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
