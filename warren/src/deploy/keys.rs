@@ -22,6 +22,9 @@ use crate::output;
 /// From which the registrar's keys are derived, and from which those of all volumes are.
 const MASTER_KEYS: [&str; 2] = ["registrar.key", "storage.key"];
 
+/// What the registrar derives from its master key, and its feed key from that.
+const ACTIVATION: &str = "registrar activation";
+
 /// Who may ask the registrar what, and what routers prove to cells.
 const TOKENS: [&str; 5] = ["admin.token", "cell.token", "router.token", "host.token", "link.key"];
 
@@ -108,7 +111,7 @@ fn subjects(args: &KeysArgs) -> Vec<SubjectName> {
 /// What directories are told to believe.
 fn feed_key(master: &Path) -> Result<feed::FeedKey, Failure> {
     let master = MasterKey::load_or_create(master).map_err(|error| failed(&error))?;
-    let key = Keyring::new(master).derive(crate::up::ACTIVATION_LABEL);
+    let key = Keyring::new(master).derive(ACTIVATION);
     registrar::feed_key(&key).map_err(|error| failed(&error))
 }
 

@@ -13,9 +13,6 @@ use crate::failure::{Exit, Failure};
 use crate::files::{read_token, system_authorities};
 use crate::up::registrar_store;
 
-/// What the registrar's secrets are derived for.
-pub const ACTIVATION_LABEL: &str = "registrar activation";
-
 /// Certificates and whom to trust.
 pub struct Tls {
     pub server: ServerTls,
@@ -40,7 +37,7 @@ impl Ground {
         let key_file = args.master_key_file.clone().unwrap_or_else(|| dir.master_key());
         let master = MasterKey::load_or_create(&key_file).map_err(|e| failed(&e))?;
         let keyring = Keyring::new(master);
-        let activation_key = keyring.derive(ACTIVATION_LABEL);
+        let activation_key = keyring.derive("registrar activation");
         let tls = tls(args, dir)?;
         let own = volumes(&dir.registrar(), &dir.registrar_watermark(), &keyring)?;
         Ok(Self {

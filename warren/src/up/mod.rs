@@ -21,7 +21,6 @@ use crate::descriptors;
 use crate::failure::{Exit, Failure};
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
-pub use crate::up::ground::ACTIVATION_LABEL;
 use crate::up::ground::Ground;
 use crate::up::parts::Parts;
 
