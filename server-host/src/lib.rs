@@ -11,8 +11,13 @@
 //! table, or of two while it has undelivered notifications.
 
 mod cell;
+mod error;
 mod limits;
+mod looks;
 mod reminders;
+mod settle;
+mod shelf;
 mod wake;
 
-pub use cell::{Cell, CellConfig, CellCounters, CellError, Resident};
+pub use cell::{Cell, CellConfig, CellCounters, Resident};
+pub use error::CellError;

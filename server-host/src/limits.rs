@@ -44,3 +44,9 @@ pub const REMINDED_AFTER_FAILURE: Duration = Duration::from_secs(600);
 
 /// How often the watermarks are synced while somebody is awake.
 pub const WATERMARK_SYNC_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a cell looks whether the stores of those who are awake were opened elsewhere.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Such looks at once: each takes a thread of the blocking pool.
+pub const LOOKS_MAX: usize = 16;
