@@ -266,6 +266,12 @@ impl Cell {
         }
     }
 
+    /// Whether a server of this volume lives here.
+    #[must_use]
+    pub fn has(&self, volume: VolumeId) -> bool {
+        self.0.tenants().all.contains_key(&volume)
+    }
+
     /// Everybody who lives here.
     #[must_use]
     pub fn volumes(&self) -> Vec<VolumeId> {
@@ -324,6 +330,15 @@ impl Cell {
             wakes_failed: read(&self.0.counts.wakes_failed),
             wake_micros: read(&self.0.counts.wake_micros),
         }
+    }
+
+    /// Accepts nobody, lets those who are here finish, and puts every server to sleep.
+    pub async fn stop(&self, drain: &Drain, deadline: Duration) {
+        drain.start();
+        if !drain.finished(deadline).await {
+            tracing::warn!(tasks = drain.running(), "some connections were cut");
+        }
+        self.close().await;
     }
 
     /// Puts every server to sleep. To be called when the drain has ended its connections.

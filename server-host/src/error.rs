@@ -43,6 +43,9 @@ pub enum CellError {
     /// The placement was renewed more often than epochs can be told apart.
     #[error("there is no epoch left for {0}")]
     NoEpoch(AtSign),
+    /// It has as many servers as it takes.
+    #[error("the cell is full")]
+    Full,
     /// No server of this volume is placed here.
     #[error("no server with volume {0} is placed in this cell")]
     Unknown(VolumeId),

@@ -11,7 +11,9 @@
 //! table, or of two while it has undelivered notifications.
 
 mod cell;
+mod door;
 mod error;
+pub mod follow;
 mod limits;
 mod looks;
 mod reminders;
@@ -20,4 +22,5 @@ mod shelf;
 mod wake;
 
 pub use cell::{Cell, CellConfig, CellCounters, Resident};
+pub use door::Door;
 pub use error::CellError;

@@ -9,7 +9,9 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::cell::CellCommand;
 use crate::directory::dns::DnsArgs;
+use crate::health::HealthArgs;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -37,6 +39,11 @@ pub enum Command {
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Run a cell of personal servers
+    #[command(subcommand)]
+    Cell(CellCommand),
+    /// Ask a daemon on this machine whether it is well
+    Health(HealthArgs),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell
