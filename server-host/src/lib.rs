@@ -19,8 +19,16 @@
 
 pub mod agent;
 mod cell;
+mod door;
+mod error;
+pub mod follow;
 mod limits;
+mod looks;
 mod reminders;
+mod settle;
+mod shelf;
 mod wake;
 
-pub use cell::{Cell, CellConfig, CellCounters, CellError, Resident};
+pub use cell::{Cell, CellConfig, CellCounters, Resident};
+pub use door::Door;
+pub use error::CellError;

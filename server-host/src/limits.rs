@@ -67,9 +67,6 @@ pub const ROUND_INTERVAL: Duration = Duration::from_secs(10);
 /// Changes that the agent makes in one round; the next round makes the next ones.
 pub const ACTIONS_A_ROUND_MAX: usize = 256;
 
-/// How often the agent tells about its machine.
-pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-
 /// For handing a report to the registrar.
 pub const REPORT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -107,3 +104,44 @@ pub const CELL_START_PERIOD: Duration = Duration::from_secs(20);
 pub const CELL_SCRATCH_BYTES: i64 = 256 * 1024 * 1024;
 /// Threads of a cell.
 pub const CELL_PIDS_MAX: i64 = 2_048;
+
+/// How often a cell looks whether the stores of those who are awake were opened elsewhere.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Such looks at once: each takes a thread of the blocking pool.
+pub const LOOKS_MAX: usize = 16;
+
+/// Connections of routers whose preface is not read yet; a router is one address.
+pub const DOOR: AcceptLimits = AcceptLimits {
+    connections_max: 4_096,
+    handshakes_max: 4_096,
+    per_address_max: 1_024,
+    handshake_deadline: Duration::from_secs(5),
+};
+
+/// Servers that one cell takes, and orders that it has under way.
+pub const RESIDENTS_MAX: usize = 200_000;
+
+/// Volumes that are made, let go of or removed at once.
+pub const ORDERS_AT_ONCE: usize = 16;
+
+/// How long a cell asks its registrar to wait for something new.
+pub const ROSTER_WAIT: Duration = Duration::from_secs(25);
+
+/// Between two questions for the roster there is at least this.
+pub const ROSTER_TURN_MIN: Duration = Duration::from_millis(100);
+
+/// For the registrar's answer beyond what it was asked to wait.
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes of a roster: [`RESIDENTS_MAX`] with long names.
+pub const ROSTER_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// How often a cell and an agent tell how it goes; what was done is told at once.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The first pause after the registrar was of no use; it doubles…
+pub const ASK_PAUSE_MIN: Duration = Duration::from_millis(200);
+
+/// …up to this.
+pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(10);

@@ -9,8 +9,10 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::cell::CellCommand;
 use crate::deploy::args::DeployCommand;
 use crate::directory::dns::DnsArgs;
+use crate::health::HealthArgs;
 use crate::host::args::HostCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
@@ -45,6 +47,11 @@ pub enum Command {
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Run a cell of personal servers
+    #[command(subcommand)]
+    Cell(CellCommand),
+    /// Ask a daemon on this machine whether it is well
+    Health(HealthArgs),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell

@@ -7,6 +7,7 @@
 
 mod api;
 mod args;
+mod cell;
 mod data_dir;
 mod deploy;
 mod descriptors;
@@ -15,8 +16,10 @@ mod endpoints;
 mod failure;
 mod files;
 mod fleet_args;
+mod health;
 mod host;
 mod identity;
+mod memory;
 mod monitoring;
 mod output;
 mod redis;
@@ -30,6 +33,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command, IdentityCommand};
+use crate::cell::CellCommand;
 use crate::failure::{Exit, Failure};
 
 #[global_allocator]
@@ -65,6 +69,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }
+        Command::Cell(CellCommand::Serve(args)) => {
+            cell::serve::run(&args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Health(args) => health::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "warren", &mut std::io::stdout());
