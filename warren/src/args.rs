@@ -316,15 +316,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "redis"])]
     pub snapshot: Option<PathBuf>,
-    /// The registrar to follow; with --redis, to follow when Redis is of no use
+    /// The registrar to follow; where it may be at several places, each of them (repeatable). With
+    /// --redis, to follow when Redis is of no use
     #[arg(
         long,
         value_name = "URL",
         env = "WARREN_REGISTRAR",
+        value_delimiter = ',',
         required_unless_present_any = ["snapshot", "redis"]
     )]
     #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
-    pub registrar: Option<String>,
+    pub registrar: Vec<String>,
     /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
     /// endpoints.json of a `warren up`). With --snapshot, the key that has signed the file
     #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]

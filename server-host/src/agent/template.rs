@@ -21,7 +21,9 @@ pub const SWARM_LABEL: &str = "warren.swarm";
 /// The hash of all that the agent wanted the service to be when it last wrote it.
 pub const SPEC_LABEL: &str = "warren.spec";
 
-/// Who the program in the image runs as.
+/// The program in the image.
+const PROGRAM: &str = "/warren";
+/// Who it runs as.
 const USER: &str = "65532:65532";
 /// Where the volumes are inside of a container.
 pub const VOLUMES_TARGET: &str = "/volumes";
@@ -120,6 +122,7 @@ impl Template {
             self.hosts.iter().map(|(name, address)| format!("{address} {name}")).collect();
         Ok(api::TaskSpecContainerSpec {
             image: Some(cell.image.clone()),
+            command: Some(vec![PROGRAM.to_owned()]),
             args: Some(self.arguments(cell)),
             env: Some(vec!["WARREN_NODE={{.Node.ID}}".to_owned()]),
             user: Some(USER.to_owned()),
@@ -247,7 +250,7 @@ fn endpoint(cell: &CellSpec) -> api::EndpointSpec {
 
 fn health_check() -> api::HealthConfig {
     api::HealthConfig {
-        test: Some(["CMD", "/warren", "health", &HEALTH_PORT.to_string()].map(Into::into).into()),
+        test: Some(["CMD", PROGRAM, "health", &HEALTH_PORT.to_string()].map(Into::into).into()),
         interval: Some(nanos(CELL_HEALTH_INTERVAL)),
         timeout: Some(nanos(CELL_HEALTH_TIMEOUT)),
         retries: Some(CELL_HEALTH_RETRIES),
