@@ -92,10 +92,13 @@ pub fn node(node: api::Node) -> Answer<EngineNode> {
         Some(api::NodeSpecAvailabilityEnum::DRAIN) => Availability::Drain,
         _ => return Err(nonsense("a node without an availability")),
     };
+    let manager = node.manager_status.unwrap_or_default();
+    let is_ready = node.status.and_then(|status| status.state) == Some(api::NodeState::READY);
     Ok(EngineNode {
         id: node_name(node.id.as_deref())?,
         version: version(node.version)?,
-        is_leader: node.manager_status.and_then(|status| status.leader).unwrap_or(false),
+        is_leader: manager.leader.unwrap_or(false),
+        is_manager: is_ready && manager.reachability == Some(api::Reachability::REACHABLE),
         availability,
         labels: spec.labels.clone().unwrap_or_default().into_iter().collect(),
         spec,
