@@ -14,12 +14,13 @@
 //! as done until a restart. A store in PostgreSQL that is out of reach is waited for; one in which
 //! another registrar has begun to write, or acknowledged writes are missing, is as good as failed.
 //!
-//! The core decides without waiting: `state`, `names`, `placement`, `changes` and `book` (the index
-//! of names) are values; what waits is a thin shell around them.
+//! The core decides without waiting: `state`, `names`, `placement` (of ports), `choice` (of cells),
+//! `changes` and `book` (the index of names) are values; what waits is a thin shell around them.
 
 mod book;
 mod changes;
 mod checkpoint;
+pub mod choice;
 mod deletion;
 mod error;
 mod feed;
