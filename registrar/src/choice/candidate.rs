@@ -15,12 +15,12 @@ pub const ZONE: &str = "zone";
 pub const TIER: &str = "tier";
 
 /// A cell that could be chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate<'a> {
     /// Which.
     pub cell: CellId,
     /// Where it runs.
-    pub swarm: SwarmName,
+    pub swarm: &'a SwarmName,
     /// Servers that live in it, those included that are on their way.
     pub count: u32,
     /// For how many it has room.
@@ -31,9 +31,9 @@ pub struct Candidate {
     /// Whether it runs.
     pub life: Life,
     /// On which machine its newest start is.
-    pub machine: Option<Machine>,
+    pub machine: Option<Machine<'a>>,
     /// Labels that its machine must have.
-    pub on: Labels,
+    pub on: &'a Labels,
 }
 
 /// Whether a cell runs.
@@ -51,19 +51,19 @@ pub enum Life {
 }
 
 /// The machine of a cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Machine {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine<'a> {
     /// Which.
-    pub node: NodeName,
+    pub node: &'a NodeName,
     /// What the operator wants of it.
     pub wanted: Availability,
     /// What its agent said last; none where there is no agent.
-    pub seen: Option<Seen>,
+    pub seen: Option<Seen<'a>>,
 }
 
 /// What a machine's agent said last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen<'a> {
     /// How long ago, in milliseconds.
     pub age_ms: u64,
     /// What the engine thinks of the machine.
@@ -71,31 +71,31 @@ pub struct Seen {
     /// How much of it is used.
     pub pressure: Pressure,
     /// Its labels.
-    pub labels: Labels,
+    pub labels: &'a Labels,
 }
 
-impl Candidate {
+impl<'a> Candidate<'a> {
     /// The value of a label. What the machine says of itself goes before what was asked for.
     #[must_use]
-    pub fn label(&self, name: &str) -> Option<&str> {
+    pub fn label(&self, name: &str) -> Option<&'a str> {
         let said = self.seen().and_then(|seen| seen.labels.get(name));
         said.or_else(|| self.on.get(name)).map(String::as_str)
     }
 
     /// The zone of its machine.
     #[must_use]
-    pub fn zone(&self) -> Option<&str> {
+    pub fn zone(&self) -> Option<&'a str> {
         self.label(ZONE)
     }
 
     /// What its machine's agent said last.
     #[must_use]
-    pub fn seen(&self) -> Option<&Seen> {
-        self.machine.as_ref()?.seen.as_ref()
+    pub fn seen(&self) -> Option<Seen<'a>> {
+        self.machine?.seen
     }
 }
 
-impl Seen {
+impl Seen<'_> {
     /// The scarcest of what the machine has: how much of it is used, in thousandths.
     #[must_use]
     pub fn worst(&self) -> u16 {

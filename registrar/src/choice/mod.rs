@@ -35,39 +35,44 @@ pub struct Wish {
     pub last: Option<CellId>,
 }
 
-/// Chooses, and says of each cell what spoke for it or against it.
-#[must_use]
-pub fn explain(wish: &Wish, candidates: &[Candidate]) -> Explanation {
-    let zones = Zones::of(candidates);
-    let mut judged: Vec<Judged> =
-        candidates.iter().map(|candidate| judge(wish, candidate, &zones)).collect();
-    judged.sort_by_key(|one| one.cell);
-    let best = judged.iter().filter_map(|one| Some((one.points()?, Reverse(one.cell)))).max();
-    Explanation {
-        policy: wish.policy,
-        chosen: best.map(|(_, Reverse(cell))| cell),
-        candidates: judged,
-    }
-}
-
 /// Chooses; none if no cell may take her.
 #[must_use]
-pub fn choose(wish: &Wish, candidates: &[Candidate]) -> Option<CellId> {
-    explain(wish, candidates).chosen
+pub fn choose(wish: &Wish, candidates: &[Candidate<'_>]) -> Option<CellId> {
+    let zones = Zones::of(candidates);
+    let able = candidates.iter().filter(|one| refusal::kinds(wish, one).next().is_none());
+    best(able.map(|one| (one.cell, points(&score::parts(wish, one, &zones)))))
 }
 
-fn judge(wish: &Wish, candidate: &Candidate, zones: &Zones<'_>) -> Judged {
-    let reasons = refusal::reasons(wish, candidate);
+/// Chooses in the same way, and says of each cell what spoke for it or against it.
+#[must_use]
+pub fn explain(wish: &Wish, candidates: &[Candidate<'_>]) -> Explanation {
+    let zones = Zones::of(candidates);
+    let mut judged: Vec<_> = candidates.iter().map(|one| judge(wish, one, &zones)).collect();
+    judged.sort_by_key(|one| one.cell);
+    let scored = judged.iter().filter_map(|one| Some((one.cell, one.points()?)));
+    Explanation { policy: wish.policy, chosen: best(scored), candidates: judged }
+}
+
+fn best(scored: impl Iterator<Item = (CellId, i64)>) -> Option<CellId> {
+    scored.max_by_key(|(cell, points)| (*points, Reverse(*cell))).map(|(cell, _)| cell)
+}
+
+fn points(parts: &[Part]) -> i64 {
+    parts.iter().map(|part| part.points).sum()
+}
+
+fn judge(wish: &Wish, candidate: &Candidate<'_>, zones: &Zones<'_>) -> Judged {
+    let reasons: Vec<_> = refusal::kinds(wish, candidate).map(Refusal::from).collect();
     let verdict = if reasons.is_empty() {
         let parts = score::parts(wish, candidate, zones);
-        Verdict::Scored { points: parts.iter().map(|part| part.points).sum(), parts }
+        Verdict::Scored { points: points(&parts), parts }
     } else {
         Verdict::Refused { reasons }
     };
     Judged {
         cell: candidate.cell,
         swarm: candidate.swarm.clone(),
-        node: candidate.machine.as_ref().map(|machine| machine.node.clone()),
+        node: candidate.machine.map(|machine| machine.node.clone()),
         zone: candidate.zone().map(str::to_owned),
         count: candidate.count,
         capacity: candidate.capacity,

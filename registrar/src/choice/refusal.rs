@@ -6,7 +6,7 @@ use protocol::control::fleet::Availability;
 use serde::{Deserialize, Serialize};
 
 use super::Wish;
-use super::candidate::{Candidate, Life, Machine, Seen, TIER};
+use super::candidate::{Candidate, Life, Machine, TIER};
 use crate::limits::{CELL_SILENT, NODE_SILENT, PRESSURE_MAX};
 
 /// A tier in which nobody is placed who did not ask for it: servers that live alone.
@@ -80,12 +80,11 @@ impl From<Kind> for Refusal {
 }
 
 /// All rules that `candidate` breaks, always in the same order.
-pub fn reasons(wish: &Wish, candidate: &Candidate) -> Vec<Refusal> {
-    let machine = candidate.machine.as_ref();
+pub fn kinds<'a>(wish: &'a Wish, candidate: &'a Candidate<'_>) -> impl Iterator<Item = Kind> + 'a {
     let of_cell = [life(candidate.life), full(candidate)].into_iter().flatten();
-    let of_machine = machine.into_iter().flat_map(of_machine);
+    let of_machine = candidate.machine.into_iter().flat_map(of_machine);
     let of_labels = labels(wish, candidate).chain(reserved(wish, candidate));
-    of_cell.chain(of_machine).chain(of_labels).map(Refusal::from).collect()
+    of_cell.chain(of_machine).chain(of_labels)
 }
 
 fn life(life: Life) -> Option<Kind> {
@@ -99,23 +98,21 @@ fn life(life: Life) -> Option<Kind> {
     }
 }
 
-fn full(candidate: &Candidate) -> Option<Kind> {
+fn full(candidate: &Candidate<'_>) -> Option<Kind> {
     let Candidate { count, capacity, .. } = *candidate;
     (count >= capacity).then_some(Kind::Full { count, capacity })
 }
 
-fn of_machine(machine: &Machine) -> impl Iterator<Item = Kind> {
-    let seen = machine.seen.as_ref();
-    let silent = seen.and_then(|Seen { age_ms, .. }| {
-        let is_silent = u128::from(*age_ms) > NODE_SILENT.as_millis();
-        is_silent.then_some(Kind::NodeSilent { age_ms: *age_ms })
-    });
+fn of_machine(machine: Machine<'_>) -> impl Iterator<Item = Kind> {
+    let seen = machine.seen;
+    let age = seen.map(|seen| seen.age_ms).filter(|age| u128::from(*age) > NODE_SILENT.as_millis());
+    let silent = age.map(|age_ms| Kind::NodeSilent { age_ms });
     // What the operator wants counts before the engine has heard of it, and what was done at the
     // engine by hand counts as well.
     let said = seen.map(|seen| seen.availability);
     let closed = [Some(machine.wanted), said].into_iter().flatten().find(|one| !is_open(*one));
     let closed = closed.map(|availability| Kind::NodeClosed { availability });
-    let used = seen.map(Seen::worst).filter(|used| *used > PRESSURE_MAX);
+    let used = seen.map(|seen| seen.worst()).filter(|used| *used > PRESSURE_MAX);
     let pressed = used.map(|used| Kind::Pressure { used });
     [silent, closed, pressed].into_iter().flatten()
 }
@@ -124,7 +121,7 @@ fn is_open(availability: Availability) -> bool {
     availability == Availability::Active
 }
 
-fn labels(wish: &Wish, candidate: &Candidate) -> impl Iterator<Item = Kind> {
+fn labels<'a>(wish: &'a Wish, candidate: &'a Candidate<'_>) -> impl Iterator<Item = Kind> + 'a {
     wish.needs.iter().filter_map(|(label, wanted)| {
         let found = candidate.label(label);
         (found != Some(wanted)).then(|| Kind::Label {
@@ -136,7 +133,7 @@ fn labels(wish: &Wish, candidate: &Candidate) -> impl Iterator<Item = Kind> {
 }
 
 /// Whoever asks for a tier is looked at by [`labels`].
-fn reserved(wish: &Wish, candidate: &Candidate) -> Option<Kind> {
+fn reserved(wish: &Wish, candidate: &Candidate<'_>) -> Option<Kind> {
     let tier = candidate.label(TIER).filter(|tier| *tier == DEDICATED)?;
     (!wish.needs.contains_key(TIER)).then(|| Kind::Reserved { tier: tier.to_owned() })
 }

@@ -63,7 +63,7 @@ struct Zone {
 
 impl<'a> Zones<'a> {
     /// Sums up all cells that hold somebody or may.
-    pub fn of(candidates: &'a [Candidate]) -> Self {
+    pub fn of(candidates: &[Candidate<'a>]) -> Self {
         let mut zones = BTreeMap::<_, Zone>::new();
         for candidate in candidates {
             let zone = zones.entry(candidate.zone()).or_default();
@@ -87,7 +87,7 @@ impl<'a> Zones<'a> {
 }
 
 /// All parts of the score of a cell that no rule refuses.
-pub fn parts(wish: &Wish, candidate: &Candidate, zones: &Zones<'_>) -> Vec<Part> {
+pub fn parts(wish: &Wish, candidate: &Candidate<'_>, zones: &Zones<'_>) -> Vec<Part> {
     let mut parts = of_policy(wish, candidate);
     // Taking turns is even already.
     if wish.policy != Policy::RoundRobin {
@@ -107,7 +107,7 @@ pub fn parts(wish: &Wish, candidate: &Candidate, zones: &Zones<'_>) -> Vec<Part>
     parts
 }
 
-fn of_policy(wish: &Wish, candidate: &Candidate) -> Vec<Part> {
+fn of_policy(wish: &Wish, candidate: &Candidate<'_>) -> Vec<Part> {
     let (count, capacity) = (u64::from(candidate.count), u64::from(candidate.capacity));
     let room = share(capacity.saturating_sub(count), capacity);
     match wish.policy {
@@ -124,12 +124,12 @@ fn of_policy(wish: &Wish, candidate: &Candidate) -> Vec<Part> {
 }
 
 /// A machine of which nothing is known has nothing to offer.
-fn left(seen: Option<&Seen>) -> i64 {
+fn left(seen: Option<Seen<'_>>) -> i64 {
     seen.map_or(0, |seen| share(u64::from(1_000 - seen.worst()), 1_000))
 }
 
 /// The most for the cell behind the last one, and less for each number further on.
-fn turn(wish: &Wish, candidate: &Candidate) -> i64 {
+fn turn(wish: &Wish, candidate: &Candidate<'_>) -> i64 {
     let last = wish.last.map_or(0, |cell| cell.number());
     WHOLE - i64::from(candidate.cell.number().wrapping_sub(last).wrapping_sub(1))
 }

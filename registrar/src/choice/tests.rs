@@ -11,12 +11,21 @@ fn cell(number: u16) -> CellId {
     CellId::from_number(number).unwrap()
 }
 
-fn labels(text: &str) -> Labels {
+fn owned(text: &str) -> Labels {
     let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn seen(label_text: &str) -> Seen {
+/// A test's candidates need not end before the test does.
+fn kept<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn labels(text: &str) -> &'static Labels {
+    kept(owned(text))
+}
+
+fn seen(label_text: &str) -> Seen<'static> {
     Seen {
         age_ms: 0,
         availability: Availability::Active,
@@ -25,22 +34,22 @@ fn seen(label_text: &str) -> Seen {
     }
 }
 
-fn machine(label_text: &str) -> Machine {
-    let node = NodeName::parse("n1").unwrap();
+fn machine(label_text: &str) -> Machine<'static> {
+    let node = kept(NodeName::parse("n1").unwrap());
     Machine { node, wanted: Availability::Active, seen: Some(seen(label_text)) }
 }
 
 /// A cell that nothing speaks against.
-fn fine(number: u16, count: u32, capacity: u32) -> Candidate {
+fn fine(number: u16, count: u32, capacity: u32) -> Candidate<'static> {
     Candidate {
         cell: cell(number),
-        swarm: SwarmName::parse("eu").unwrap(),
+        swarm: kept(SwarmName::parse("eu").unwrap()),
         count,
         capacity,
         companions: 0,
         life: Life::Running { age_ms: 0 },
         machine: Some(machine("")),
-        on: Labels::new(),
+        on: labels(""),
     }
 }
 
@@ -48,7 +57,7 @@ fn by(policy: Policy) -> Wish {
     Wish { policy, ..Wish::default() }
 }
 
-fn rules(wish: &Wish, candidate: &Candidate) -> Vec<Kind> {
+fn rules(wish: &Wish, candidate: &Candidate<'_>) -> Vec<Kind> {
     match explain(wish, std::slice::from_ref(candidate)).candidates.remove(0).verdict {
         Verdict::Refused { reasons } => reasons.into_iter().map(|reason| reason.kind).collect(),
         Verdict::Scored { .. } => Vec::new(),
@@ -57,17 +66,18 @@ fn rules(wish: &Wish, candidate: &Candidate) -> Vec<Kind> {
 
 #[test]
 fn each_hard_rule_refuses_and_says_why() {
-    let dedicated = Wish { needs: labels("tier=dedicated"), ..Wish::default() };
-    let with = |change: &dyn Fn(&mut Candidate)| {
+    let dedicated = Wish { needs: owned("tier=dedicated"), ..Wish::default() };
+    let with = |change: &dyn Fn(&mut Candidate<'static>)| {
         let mut candidate = fine(1, 0, 10);
         change(&mut candidate);
         candidate
     };
-    let on_machine = |change: &dyn Fn(&mut Machine)| {
+    let on_machine = |change: &dyn Fn(&mut Machine<'static>)| {
         with(&|candidate| change(candidate.machine.as_mut().unwrap()))
     };
-    let on_seen =
-        |change: &dyn Fn(&mut Seen)| on_machine(&|machine| change(machine.seen.as_mut().unwrap()));
+    let on_seen = |change: &dyn Fn(&mut Seen<'static>)| {
+        on_machine(&|machine| change(machine.seen.as_mut().unwrap()))
+    };
     let availability = Availability::Drain;
     let not_dedicated = |found: Option<&str>| Kind::Label {
         label: "tier".into(),
@@ -118,7 +128,7 @@ fn all_broken_rules_are_told_not_only_the_first() {
     let mut candidate = fine(1, 10, 10);
     candidate.life = Life::Retired;
     candidate.machine.as_mut().unwrap().wanted = Availability::Pause;
-    let wish = Wish { needs: labels("zone=a"), ..Wish::default() };
+    let wish = Wish { needs: owned("zone=a"), ..Wish::default() };
     assert_eq!(rules(&wish, &candidate).len(), 4);
 }
 
@@ -210,12 +220,12 @@ fn any_availability() -> impl Strategy<Value = Availability> {
     prop_oneof![8 => Just(Availability::Active), 1 => Just(Availability::Pause), 1 => Just(Availability::Drain)]
 }
 
-fn any_labels() -> impl Strategy<Value = Labels> {
+fn any_labels() -> impl Strategy<Value = &'static Labels> {
     let texts = ["", "", "zone=a", "zone=b", "tier=dedicated", "zone=b,tier=dedicated"];
     proptest::sample::select(texts.to_vec()).prop_map(labels)
 }
 
-fn any_machine() -> impl Strategy<Value = Machine> {
+fn any_machine() -> impl Strategy<Value = Machine<'static>> {
     let seen = (0..18_000_u64, any_availability(), 0..1_050_u16, 0..900_u16, any_labels());
     let seen = seen.prop_map(|(age_ms, availability, memory, disk, labels)| Seen {
         age_ms,
@@ -225,14 +235,14 @@ fn any_machine() -> impl Strategy<Value = Machine> {
     });
     (0..4_u8, any_availability(), proptest::option::weighted(0.9, seen)).prop_map(
         |(node, wanted, seen)| Machine {
-            node: NodeName::parse(&format!("n{node}")).unwrap(),
+            node: kept(NodeName::parse(&format!("n{node}")).unwrap()),
             wanted,
             seen,
         },
     )
 }
 
-fn any_candidate() -> impl Strategy<Value = Candidate> {
+fn any_candidate() -> impl Strategy<Value = Candidate<'static>> {
     let life = prop_oneof![
         8 => (0..17_000_u64).prop_map(|age_ms| Life::Running { age_ms }),
         1 => Just(Life::Retired),
@@ -253,7 +263,7 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
 }
 
 /// Cells with different numbers, in any order.
-fn any_fleet() -> impl Strategy<Value = Vec<Candidate>> {
+fn any_fleet() -> impl Strategy<Value = Vec<Candidate<'static>>> {
     proptest::collection::vec(any_candidate(), 0..12).prop_map(|mut fleet| {
         let mut numbers = std::collections::BTreeSet::new();
         fleet.retain(|candidate| numbers.insert(candidate.cell));
@@ -264,11 +274,15 @@ fn any_fleet() -> impl Strategy<Value = Vec<Candidate>> {
 fn any_wish() -> impl Strategy<Value = Wish> {
     let policy = proptest::sample::select(Policy::ALL.to_vec());
     let last = proptest::option::of((1..70_u16).prop_map(cell));
-    (policy, any_labels(), last).prop_map(|(policy, needs, last)| Wish { policy, needs, last })
+    (policy, any_labels(), last).prop_map(|(policy, needs, last)| Wish {
+        policy,
+        needs: needs.clone(),
+        last,
+    })
 }
 
 /// The hard rules once more, as one sentence.
-fn may_take(wish: &Wish, candidate: &Candidate) -> bool {
+fn may_take(wish: &Wish, candidate: &Candidate<'_>) -> bool {
     let is_alive = matches!(candidate.life, Life::Running { age_ms } if age_ms <= 15_000);
     let is_open = candidate.machine.as_ref().is_none_or(|machine| {
         machine.wanted == Availability::Active
@@ -304,11 +318,13 @@ proptest! {
         }),
     ) {
         prop_assert_eq!(explain(&wish, &fleet), explain(&wish, &shuffled));
+        prop_assert_eq!(choose(&wish, &fleet), choose(&wish, &shuffled));
     }
 
     #[test]
     fn the_explanation_agrees_with_the_choice(wish in any_wish(), fleet in any_fleet()) {
         let explanation = explain(&wish, &fleet);
+        prop_assert_eq!(explanation.chosen, choose(&wish, &fleet));
         prop_assert_eq!(explanation.candidates.len(), fleet.len());
         prop_assert!(explanation.candidates.is_sorted_by(|one, next| one.cell < next.cell));
         let mut best: Option<(i64, CellId)> = None;
@@ -337,7 +353,7 @@ proptest! {
             let chosen = choose(&Wish::default(), &fleet).unwrap();
             fleet.iter_mut().find(|one| one.cell == chosen).unwrap().count += 1;
         }
-        let share = |count: u32, one: &Candidate| f64::from(count) / f64::from(one.capacity);
+        let share = |count: u32, one: &Candidate<'_>| f64::from(count) / f64::from(one.capacity);
         for (one, other) in fleet.iter().flat_map(|one| fleet.iter().map(move |other| (one, other))) {
             // Before its last server came, no cell was fuller than any other is now.
             let before = one.count.saturating_sub(1);
