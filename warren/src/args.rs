@@ -9,7 +9,11 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::cell::CellCommand;
 use crate::directory::dns::DnsArgs;
+use crate::node::NodeCommand;
+use crate::placement::PlacementCommand;
+use crate::swarm::SwarmCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -37,6 +41,18 @@ pub enum Command {
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Make swarms known, list and forget them
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
+    /// List machines, drain them and let them work again
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Create, list, change and delete cells
+    #[command(subcommand)]
+    Cell(CellCommand),
+    /// Explain where identities go
+    #[command(subcommand)]
+    Placement(PlacementCommand),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell

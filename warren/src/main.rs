@@ -7,6 +7,7 @@
 
 mod api;
 mod args;
+mod cell;
 mod data_dir;
 mod descriptors;
 mod directory;
@@ -15,12 +16,18 @@ mod failure;
 mod files;
 mod identity;
 mod monitoring;
+mod node;
 mod output;
+mod placement;
+mod question;
 mod redis;
 mod renewal;
 mod resolve;
 mod signals;
+mod swarm;
+mod table;
 mod up;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -60,6 +67,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }
+        Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
+        Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
+        Command::Cell(command) => client_runtime()?.block_on(cell::run(&command)),
+        Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "warren", &mut std::io::stdout());
