@@ -10,6 +10,7 @@ mod browser;
 mod crash;
 mod deletion;
 mod feed;
+mod fleet;
 mod http;
 mod page;
 mod postgres;
