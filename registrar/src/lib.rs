@@ -53,8 +53,8 @@ pub use changes::FeedAnswer;
 pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
 pub use fleet::{
-    Candidate, CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError,
-    NoRoom, NodeRecord, NodeState, NodeView, SwarmRecord, SwarmView, choose_cell,
+    CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError, NoRoom,
+    NodeRecord, NodeView, SwarmRecord, SwarmView,
 };
 pub use http::{AdminToken, AdminTokenError, FleetTokens, FrontConfig, WebRegistration};
 pub use identities::{Identity, Page};

@@ -9,7 +9,7 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
-use crate::cell::CellCommand;
+use crate::cells::CellsCommand;
 use crate::directory::dns::DnsArgs;
 use crate::node::NodeCommand;
 use crate::placement::PlacementCommand;
@@ -49,7 +49,7 @@ pub enum Command {
     Node(NodeCommand),
     /// Create, list, change and delete cells
     #[command(subcommand)]
-    Cell(CellCommand),
+    Cell(CellsCommand),
     /// Explain where identities go
     #[command(subcommand)]
     Placement(PlacementCommand),

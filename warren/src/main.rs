@@ -7,7 +7,7 @@
 
 mod api;
 mod args;
-mod cell;
+mod cells;
 mod data_dir;
 mod descriptors;
 mod directory;
@@ -69,7 +69,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
         Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
-        Command::Cell(command) => client_runtime()?.block_on(cell::run(&command)),
+        Command::Cell(command) => client_runtime()?.block_on(cells::run(&command)),
         Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {

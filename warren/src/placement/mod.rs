@@ -34,7 +34,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<Policy>,
     /// As if this label were asked for (repeatable)
-    #[arg(long, value_name = "LABEL=VALUE", value_parser = crate::cell::label)]
+    #[arg(long, value_name = "LABEL=VALUE", value_parser = crate::cells::label)]
     pub needs: Vec<(String, String)>,
     #[command(flatten)]
     pub connection: Connection,

@@ -3,6 +3,7 @@
 mod cells;
 mod hosts;
 mod operators;
+mod placement;
 mod routers;
 
 use std::str::FromStr;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Router<Front> {
         .route("/nodes/{node}", node)
         .route("/swarms", get(operators::swarms).post(operators::add_swarm))
         .route("/swarms/{swarm}", get(operators::swarm).delete(operators::remove_swarm))
+        .route("/identities/{name}/placement", get(placement::explain))
         .route("/swarms/{swarm}/plan", get(hosts::plan))
 }
 

@@ -1,4 +1,4 @@
-//! `warren cell …`
+//! `warren cell …`, for operators; the cell itself is `warren cell serve`.
 
 mod change;
 mod create;
@@ -19,7 +19,7 @@ use crate::waiting::WaitArgs;
 pub use quantity::label;
 
 #[derive(Debug, Subcommand)]
-pub enum CellCommand {
+pub enum CellsCommand {
     /// Have a swarm run a cell, or several
     Create(CreateCellArgs),
     /// List cells
@@ -122,13 +122,13 @@ pub struct DeleteCellArgs {
 }
 
 /// Runs one of the commands.
-pub async fn run(command: &CellCommand) -> Result<ExitCode, Failure> {
+pub async fn run(command: &CellsCommand) -> Result<ExitCode, Failure> {
     match command {
-        CellCommand::Create(args) => create::create(args).await,
-        CellCommand::List(args) => list::list(args).await,
-        CellCommand::Show(args) => show::show(args).await,
-        CellCommand::Set(args) => change::set(args).await,
-        CellCommand::Delete(args) => change::delete(args).await,
+        CellsCommand::Create(args) => create::create(args).await,
+        CellsCommand::List(args) => list::list(args).await,
+        CellsCommand::Show(args) => show::show(args).await,
+        CellsCommand::Set(args) => change::set(args).await,
+        CellsCommand::Delete(args) => change::delete(args).await,
     }?;
     Ok(ExitCode::SUCCESS)
 }
