@@ -14,12 +14,15 @@ mod endpoints;
 mod failure;
 mod files;
 mod identity;
+mod listening;
 mod monitoring;
 mod output;
 mod redis;
+mod registrar;
 mod renewal;
 mod resolve;
 mod signals;
+mod tls;
 mod up;
 
 use std::process::ExitCode;
@@ -48,6 +51,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
