@@ -15,17 +15,20 @@ mod endpoints;
 mod failure;
 mod files;
 mod identity;
+mod listening;
 mod monitoring;
 mod node;
 mod output;
 mod placement;
 mod question;
 mod redis;
+mod registrar;
 mod renewal;
 mod resolve;
 mod signals;
 mod swarm;
 mod table;
+mod tls;
 mod up;
 mod waiting;
 
@@ -55,6 +58,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
