@@ -166,8 +166,8 @@ pub const CELL_LABELS_MAX: usize = 16;
 /// Longest name of an image, of a label or its value.
 pub const CELL_TEXT_BYTES_MAX: usize = 255;
 
-/// Bytes of a cell's version that are kept.
-pub const VERSION_BYTES_MAX: usize = 64;
+/// Characters of a cell's version that are kept.
+pub const VERSION_CHARS_MAX: usize = 64;
 
 /// Longest report of a cell: ten thousand outcomes, most of them without a reason.
 pub const CELL_REPORT_BYTES_MAX: usize = 4 << 20;
