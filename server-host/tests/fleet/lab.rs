@@ -19,6 +19,7 @@ use server_host::{Cell, CellConfig, Door};
 use storage::{Keyring, MasterKey, RealDisk, VolumeSet, Volumes};
 use testkit::LineClient;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::sync::watch;
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,7 +104,8 @@ impl Swarm {
         let cell = Cell::start(config, volumes, Arc::new(waiting), world, tls, drain.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let door = Door::new(cell.clone(), link_key(), Arc::new(SystemClock));
+        let door =
+            Door::new(cell.clone(), watch::channel(true).1, link_key(), Arc::new(SystemClock));
         drain.spawn(door.serve(listener, drain.clone()));
         Running { cell, drain, door: address }
     }
