@@ -9,8 +9,9 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
-use crate::cells::CellsCommand;
+use crate::cell::CellCommand;
 use crate::directory::dns::DnsArgs;
+use crate::health::HealthArgs;
 use crate::node::NodeCommand;
 use crate::placement::PlacementCommand;
 use crate::registrar::RegistrarCommand;
@@ -51,12 +52,14 @@ pub enum Command {
     /// List machines, drain them and let them work again
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Create, list, change and delete cells
-    #[command(subcommand)]
-    Cell(CellsCommand),
     /// Explain where identities go
     #[command(subcommand)]
     Placement(PlacementCommand),
+    /// Run a cell of personal servers; create, list, change and delete cells
+    #[command(subcommand)]
+    Cell(CellCommand),
+    /// Ask a daemon on this machine whether it is well
+    Health(HealthArgs),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell
