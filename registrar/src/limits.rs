@@ -166,6 +166,9 @@ pub const SWARMS_MAX: usize = 64;
 /// Nodes that are known, in all swarms.
 pub const NODES_MAX: usize = 1_024;
 
+/// Minutes of each cell's counts that are kept.
+pub const CELL_HISTORY_MINUTES: usize = 120;
+
 /// Cells that are to run, in all swarms: routers are told of all of them each time.
 pub const CELLS_MAX: usize = 1_024;
 
