@@ -8,6 +8,7 @@
 mod api;
 mod args;
 mod cell;
+mod cells;
 mod data_dir;
 mod deploy;
 mod descriptors;
@@ -19,14 +20,23 @@ mod fleet_args;
 mod health;
 mod host;
 mod identity;
+mod listening;
 mod memory;
 mod monitoring;
+mod node;
 mod output;
+mod placement;
+mod question;
 mod redis;
+mod registrar;
 mod renewal;
 mod resolve;
 mod signals;
+mod swarm;
+mod table;
+mod tls;
 mod up;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -57,6 +67,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Directory(command) => directory::run(&command),
         Command::Host(command) => host::run(&command),
         Command::Deploy(command) => deploy::run(&command),
+        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
@@ -69,8 +80,14 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }
+        Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
+        Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
+        Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
         Command::Cell(CellCommand::Serve(args)) => {
             cell::serve::run(&args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Cell(CellCommand::Operator(command)) => {
+            client_runtime()?.block_on(cells::run(&command))
         }
         Command::Health(args) => health::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),

@@ -13,12 +13,15 @@ use net::dial::DialTarget;
 use protocol::Address;
 use protocol::control::names::{CellId, NodeName};
 
+use crate::cells::CellsCommand;
 use crate::fleet_args::FleetArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum CellCommand {
     /// Run a cell: thousands of personal servers, those that the registrar places in it
     Serve(Box<CellServeArgs>),
+    #[command(flatten)]
+    Operator(CellsCommand),
 }
 
 #[derive(Debug, Args)]
