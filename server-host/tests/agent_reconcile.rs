@@ -429,7 +429,7 @@ proptest! {
             one_round(&engine, &after, &mut written, false).await;
             let second = one_round(&engine, &after, &mut written, false).await;
             prop_assert!(second.actions.is_empty(), "{:?}", second);
-            prop_assert!(second.drift.is_empty(), "{:?}", second);
+            prop_assert!(second.drift.is_empty() && second.idle.is_empty(), "{:?}", second);
             let services = engine.services.lock().unwrap();
             prop_assert_eq!(services.len(), after.cells.len());
             Ok(())

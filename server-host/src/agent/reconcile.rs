@@ -74,6 +74,8 @@ pub struct Decision {
     pub actions: Vec<Action>,
     /// Lines for the operator.
     pub drift: Vec<String>,
+    /// Cells of which nothing runs at the moment.
+    pub idle: Vec<String>,
 }
 
 impl Action {

@@ -58,7 +58,7 @@ pub async fn round(
         }
     }
     if decision.actions.is_empty() {
-        decision.drift.extend(idle(&seen, &engine.tasks().await?));
+        decision.idle = idle(&seen, &engine.tasks().await?);
     }
     Ok(decision)
 }
@@ -104,7 +104,7 @@ fn idle(seen: &Seen, tasks: &[EngineTask]) -> Vec<String> {
     let line = |service: &super::engine::EngineService| {
         let (is_running, error) = why.get(&service.id).copied().unwrap_or_default();
         let reason = error.map_or_else(String::new, |error| format!(": {error}"));
-        (!is_running).then(|| format!("{} does not run yet{reason}", service.name))
+        (!is_running).then(|| format!("{} does not run{reason}", service.name))
     };
     seen.services.iter().filter_map(line).collect()
 }

@@ -179,6 +179,9 @@ impl<E: Engine> Agent<E> {
         loop {
             let plan = plans.borrow_and_update().clone();
             let led = leads(&standings.borrow_and_update());
+            if led.is_none() {
+                self.drift.lock().unwrap_or_else(PoisonError::into_inner).set_now(Vec::new());
+            }
             if let (Some(plan), Some(api_minor)) = (&plan, led) {
                 self.mend_once(plan, &mut written, api_minor).await;
             }
@@ -201,6 +204,8 @@ impl<E: Engine> Agent<E> {
                     }
                 }
                 self.note(decision.drift);
+                let mut drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+                drift.set_now(decision.idle);
             }
             Err(error) => {
                 tracing::warn!(%error, "the engine does not say what there is");
