@@ -12,6 +12,7 @@ mod deletion;
 mod feed;
 mod http;
 mod page;
+mod patroni;
 mod postgres;
 mod random;
 mod registration;
