@@ -2,6 +2,7 @@
 
 use protocol::{AtSign, Epoch};
 
+use crate::fleet::NoRoom;
 use crate::limits::ADMITTED_MAX;
 use crate::names::NoEpochLeft;
 use crate::placement::NoPortLeft;
@@ -88,6 +89,9 @@ pub enum RegisterError {
     /// Every port is in use.
     #[error(transparent)]
     NoPortLeft(#[from] NoPortLeft),
+    /// Every cell is full.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// Its epochs are used up.
     #[error(transparent)]
     NoEpochLeft(#[from] NoEpochLeft),

@@ -1,5 +1,6 @@
 //! Identities as they are now.
 
+use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign, Epoch, Timestamp};
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub struct Identity {
     pub state: State,
     /// Where its server is or will be; the directory answers with it once it is published.
     pub address: Option<Address>,
+    /// The cell that runs it, if that is not this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellId>,
     /// Its epoch.
     pub epoch: Epoch,
     /// When it came into its state, in milliseconds since 1970.
@@ -104,6 +108,7 @@ impl Registrar {
             identity: name.clone(),
             state: record.state(),
             address: record.home().map(|home| self.address(home)),
+            cell: record.home().and_then(|home| home.cell),
             epoch: record.epoch(),
             since: record.since(),
         })

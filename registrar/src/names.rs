@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use protocol::control::names::CellId;
 use protocol::{Epoch, RegistrationId, Timestamp, VolumeId};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,9 @@ pub struct Home {
     pub port: NonZeroU16,
     /// The server's sealed log.
     pub volume: VolumeId,
+    /// The cell that runs it; none for the one cell in the registrar's own process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellId>,
 }
 
 /// What is left of a name that nobody has.
@@ -152,7 +156,7 @@ impl Claim {
     /// The claim with a place.
     #[must_use]
     pub fn place(self, port: NonZeroU16, volume: VolumeId, now: Timestamp) -> Home {
-        Home { claim: Self { since: now, ..self }, port, volume }
+        Home { claim: Self { since: now, ..self }, port, volume, cell: None }
     }
 
     /// What is left when the name is given up.
@@ -167,6 +171,12 @@ impl Home {
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         Self { claim: Claim { since: now, ..self.claim }, ..self }
+    }
+
+    /// The same home in a cell of its own.
+    #[must_use]
+    pub fn in_cell(self, cell: Option<CellId>) -> Self {
+        Self { cell, ..self }
     }
 
     /// The same volume at another port.
@@ -205,6 +215,7 @@ mod tests {
         for record in [
             NameRecord::Reserved(claim),
             NameRecord::Published(home),
+            NameRecord::Published(home.in_cell(CellId::from_number(7))),
             NameRecord::Deleting(home.moved_to(port, Timestamp(11))),
             claim.retire(Timestamp(12)),
         ] {

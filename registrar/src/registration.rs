@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign, RegistrationId, VolumeId};
 use tokio::task::JoinSet;
@@ -25,6 +26,8 @@ pub struct Registered {
     pub address: Address,
     /// With which she activates it.
     pub activation_secret: ActivationSecret,
+    /// The cell that runs it, if that is not this process.
+    pub cell: Option<CellId>,
 }
 
 impl Registrar {
@@ -86,7 +89,8 @@ impl Registrar {
         let record = self.claim(name, id).await?;
         let home = self.finish(name, record).await?;
         let activation_secret = self.secret(name, &home);
-        Ok(Registered { identity: name.clone(), address: self.address(&home), activation_secret })
+        let (address, cell) = (self.address(&home), home.cell);
+        Ok(Registered { identity: name.clone(), address, activation_secret, cell })
     }
 
     /// The record of `name` if it is this registration's, which it is now if the name was free.
@@ -170,10 +174,17 @@ impl Registrar {
 
     async fn place(&self, name: &AtSign, claim: Claim) -> Result<NameRecord, RegisterError> {
         let (volume, now) = (VolumeId::from_bytes(random()?), self.clock.now());
-        self.write(name, |ports| {
-            Ok(NameRecord::Placed(claim.place(ports.choose(now)?, volume, now)))
-        })
-        .await
+        let fleet = self.fleet.as_ref();
+        let placed = self.write(name, |ports| {
+            let port = ports.choose(now)?;
+            let cell = fleet.map(|fleet| fleet.settle(volume)).transpose()?;
+            Ok(NameRecord::Placed(claim.place(port, volume, now).in_cell(cell)))
+        });
+        let placed = placed.await;
+        if let (Err(_), Some(fleet)) = (&placed, fleet) {
+            fleet.leave(volume);
+        }
+        placed
     }
 
     /// Another port for a server whose port somebody else holds. Its volume stays.

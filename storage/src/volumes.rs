@@ -63,6 +63,15 @@ impl Volumes {
         self.0.watermarks.contains(id)
     }
 
+    /// The highest epoch that anybody opened the volume with, or began to, on whichever machine;
+    /// none for a volume that nobody has made.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn highest_epoch(&self, id: VolumeId, name: &AtSign) -> Result<Option<Epoch>, OpenError> {
+        Ok(self.volume(id, name).list()?.highest())
+    }
+
     /// Makes a volume and opens it. What a crash left of an earlier attempt is made anew.
     ///
     /// # Errors

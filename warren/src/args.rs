@@ -9,7 +9,12 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::cells::CellsCommand;
 use crate::directory::dns::DnsArgs;
+use crate::node::NodeCommand;
+use crate::placement::PlacementCommand;
+use crate::registrar::RegistrarCommand;
+use crate::swarm::SwarmCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -34,9 +39,24 @@ pub enum Command {
     /// Run a replica of the directory; make, show and check the files that it starts from
     #[command(subcommand)]
     Directory(DirectoryCommand),
+    /// Run the registrar alone, for cells, routers and agents on other machines
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Make swarms known, list and forget them
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
+    /// List machines, drain them and let them work again
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Create, list, change and delete cells
+    #[command(subcommand)]
+    Cell(CellsCommand),
+    /// Explain where identities go
+    #[command(subcommand)]
+    Placement(PlacementCommand),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell
@@ -64,9 +84,6 @@ pub struct UpArgs {
     /// Name under which clients reach this machine; it stands in every address and certificate
     #[arg(long, value_name = "NAME", default_value = "localhost", env = "WARREN_HOSTNAME")]
     pub hostname: HostName,
-    /// Further name in the certificates, such as root.atsign.org (repeatable)
-    #[arg(long, value_name = "NAME", env = "WARREN_SAN", value_delimiter = ',')]
-    pub san: Vec<HostName>,
     /// Port of the directory (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub directory_port: u16,
@@ -87,22 +104,8 @@ pub struct UpArgs {
         env = "WARREN_PORTS"
     )]
     pub ports: PortRanges,
-    /// Certificate chain (PEM) to use instead of the built-in authority's
-    #[arg(long, value_name = "FILE", requires = "tls_key", env = "WARREN_TLS_CERT")]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub tls_cert: Option<PathBuf>,
-    /// Private key (PEM) of --tls-cert
-    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_KEY")]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub tls_key: Option<PathBuf>,
-    /// Authorities to trust (PEM) when --tls-cert is given: servers verify one another with them
-    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub tls_ca: Option<PathBuf>,
-    /// Further authorities to trust (PEM), such as the ca.pem of another warren (repeatable)
-    #[arg(long, value_name = "FILE", env = "WARREN_TRUST", value_delimiter = ',')]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub trust: Vec<PathBuf>,
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Directory to ask for identities that are not here, such as root.atsign.org:64 (repeatable)
     #[arg(long, value_name = "HOST:PORT", env = "WARREN_PEER_DIRECTORY", value_delimiter = ',')]
     pub peer_directory: Vec<Address>,
@@ -132,6 +135,30 @@ pub struct UpArgs {
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+/// Certificates, and whom to trust.
+#[derive(Debug, Args)]
+pub struct TlsArgs {
+    /// Further name in the certificates, such as root.atsign.org (repeatable)
+    #[arg(long, value_name = "NAME", env = "WARREN_SAN", value_delimiter = ',')]
+    pub san: Vec<HostName>,
+    /// Certificate chain (PEM) to use instead of the built-in authority's
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "WARREN_TLS_CERT")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of --tls-cert
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_KEY")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities to trust (PEM) when --tls-cert is given: servers verify one another with them
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_ca: Option<PathBuf>,
+    /// Further authorities to trust (PEM), such as the ca.pem of another warren (repeatable)
+    #[arg(long, value_name = "FILE", env = "WARREN_TRUST", value_delimiter = ',')]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub trust: Vec<PathBuf>,
 }
 
 /// A PostgreSQL that keeps the registrar's records.

@@ -7,6 +7,7 @@
 
 mod api;
 mod args;
+mod cells;
 mod data_dir;
 mod descriptors;
 mod directory;
@@ -14,13 +15,22 @@ mod endpoints;
 mod failure;
 mod files;
 mod identity;
+mod listening;
 mod monitoring;
+mod node;
 mod output;
+mod placement;
+mod question;
 mod redis;
+mod registrar;
 mod renewal;
 mod resolve;
 mod signals;
+mod swarm;
+mod table;
+mod tls;
 mod up;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -48,6 +58,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
@@ -60,6 +71,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }
+        Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
+        Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
+        Command::Cell(command) => client_runtime()?.block_on(cells::run(&command)),
+        Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "warren", &mut std::io::stdout());

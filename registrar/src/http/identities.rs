@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use protocol::control::names::CellId;
 use protocol::{AtSign, Epoch, RegistrationId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -30,6 +31,8 @@ pub(super) struct Handover {
     identity: String,
     address: String,
     activation_secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<CellId>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +66,7 @@ pub(super) async fn register(
         identity: registered.identity.to_string(),
         address: registered.address.to_string(),
         activation_secret: registered.activation_secret.expose().to_owned(),
+        cell: registered.cell,
     };
     Ok((StatusCode::CREATED, Json(handover)))
 }
@@ -102,6 +106,7 @@ pub(super) async fn activation(
         identity: name.to_string(),
         address: address.to_string(),
         activation_secret: secret.expose().to_owned(),
+        cell: identity.cell,
     }))
 }
 
