@@ -95,6 +95,9 @@ pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(5);
 /// And no more than so many.
 pub const HTTP_IDLE_CONNECTIONS_MAX: usize = 4;
 
+/// A connection to a service on this machine ends after this, whatever became of its one request.
+pub const UNIX_CONNECTION_MAX: Duration = Duration::from_secs(60);
+
 /// For a connection to Redis: resolving, connecting, handshake, login.
 pub const REDIS_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// What an answer of Redis may have around what was asked for.
@@ -130,3 +133,12 @@ pub(crate) const HANDOVER_SOCKETS_MAX: usize = 4_096;
 pub(crate) const HANDOVER_WORD_BYTES_MAX: usize = 64;
 /// Bytes of the name of what a socket is for.
 pub const HANDOVER_ROLE_BYTES_MAX: usize = 32;
+
+/// Bytes of what a router says to a cell before a client's own bytes.
+pub const PREFACE_BYTES_MAX: usize = 256;
+/// How long a cell waits for it.
+pub const PREFACE_DEADLINE: Duration = Duration::from_secs(5);
+/// How far the clocks of a router and a cell may be apart, the way between them included.
+pub const PREFACE_AGE_MAX: Duration = Duration::from_secs(60);
+/// Shorter keys between routers and cells could be guessed.
+pub const LINK_KEY_BYTES_MIN: usize = 32;

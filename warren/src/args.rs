@@ -9,8 +9,11 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
-use crate::cells::CellsCommand;
+use crate::cell::CellCommand;
+use crate::deploy::args::DeployCommand;
 use crate::directory::dns::DnsArgs;
+use crate::health::HealthArgs;
+use crate::host::args::HostCommand;
 use crate::node::NodeCommand;
 use crate::placement::PlacementCommand;
 use crate::registrar::RegistrarCommand;
@@ -42,6 +45,12 @@ pub enum Command {
     /// Run the registrar alone, for cells, routers and agents on other machines
     #[command(subcommand)]
     Registrar(RegistrarCommand),
+    /// Run the agent on a machine of a Docker Swarm
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Make what a fleet of several machines is started with
+    #[command(subcommand)]
+    Deploy(DeployCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
@@ -51,12 +60,14 @@ pub enum Command {
     /// List machines, drain them and let them work again
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Create, list, change and delete cells
+    /// Run a cell of personal servers; create, list, change and delete cells
     #[command(subcommand)]
-    Cell(CellsCommand),
+    Cell(CellCommand),
     /// Explain where identities go
     #[command(subcommand)]
     Placement(PlacementCommand),
+    /// Ask a daemon on this machine whether it is well
+    Health(HealthArgs),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell
@@ -328,15 +339,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "redis"])]
     pub snapshot: Option<PathBuf>,
-    /// The registrar to follow; with --redis, to follow when Redis is of no use
+    /// The registrar to follow; where it may be at several places, each of them (repeatable). With
+    /// --redis, to follow when Redis is of no use
     #[arg(
         long,
         value_name = "URL",
         env = "WARREN_REGISTRAR",
+        value_delimiter = ',',
         required_unless_present_any = ["snapshot", "redis"]
     )]
     #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
-    pub registrar: Option<String>,
+    pub registrar: Vec<String>,
     /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
     /// endpoints.json of a `warren up`). With --snapshot, the key that has signed the file
     #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]

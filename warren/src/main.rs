@@ -7,15 +7,21 @@
 
 mod api;
 mod args;
+mod cell;
 mod cells;
 mod data_dir;
+mod deploy;
 mod descriptors;
 mod directory;
 mod endpoints;
 mod failure;
 mod files;
+mod fleet_args;
+mod health;
+mod host;
 mod identity;
 mod listening;
+mod memory;
 mod monitoring;
 mod node;
 mod output;
@@ -37,6 +43,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command, IdentityCommand};
+use crate::cell::CellCommand;
 use crate::failure::{Exit, Failure};
 
 #[global_allocator]
@@ -59,6 +66,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
         Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::Host(command) => host::run(&command),
+        Command::Deploy(command) => deploy::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
@@ -73,8 +82,14 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
         Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
-        Command::Cell(command) => client_runtime()?.block_on(cells::run(&command)),
+        Command::Cell(CellCommand::Serve(args)) => {
+            cell::serve::run(&args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Cell(CellCommand::Operate(command)) => {
+            client_runtime()?.block_on(cells::run(&command))
+        }
         Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
+        Command::Health(args) => health::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "warren", &mut std::io::stdout());

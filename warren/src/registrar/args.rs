@@ -47,12 +47,7 @@ pub struct RegistrarArgs {
     pub ports: PortRanges,
     /// Which cell a new identity goes to: least-loaded, round-robin, resources (of its machine) or
     /// packing (few cells, as full as may be)
-    #[arg(
-        long,
-        value_name = "POLICY",
-        default_value_t,
-        env = "WARREN_PLACEMENT_POLICY"
-    )]
+    #[arg(long, value_name = "POLICY", default_value_t, env = "WARREN_PLACEMENT_POLICY")]
     pub placement_policy: Policy,
     #[command(flatten)]
     pub tls: TlsArgs,
