@@ -17,6 +17,7 @@ use crate::host::args::HostCommand;
 use crate::node::NodeCommand;
 use crate::placement::PlacementCommand;
 use crate::registrar::RegistrarCommand;
+use crate::router::args::RouterCommand;
 use crate::swarm::SwarmCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
@@ -51,6 +52,9 @@ pub enum Command {
     /// Make what a fleet of several machines is started with
     #[command(subcommand)]
     Deploy(DeployCommand),
+    /// Carry connections to the cells of a swarm, on each of its machines
+    #[command(subcommand)]
+    Router(RouterCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),

@@ -31,6 +31,7 @@ mod redis;
 mod registrar;
 mod renewal;
 mod resolve;
+mod router;
 mod signals;
 mod swarm;
 mod table;
@@ -68,6 +69,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Host(command) => host::run(&command),
         Command::Deploy(command) => deploy::run(&command),
+        Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
