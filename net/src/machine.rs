@@ -22,13 +22,15 @@ pub fn handles_used() -> io::Result<u16> {
     handles_in(&std::fs::read_to_string("/proc/sys/fs/file-nr")?).ok_or_else(unreadable)
 }
 
-/// How much of the file system at `path` this program cannot write to, in thousandths.
+/// How much of the file system at `path` is full, in thousandths of what programs like this one may
+/// fill.
 ///
 /// # Errors
 /// If there is none.
 pub fn disk_used(path: &Path) -> io::Result<u16> {
     let disk = rustix::fs::statvfs(path)?;
-    Ok(share(disk.f_blocks.saturating_sub(disk.f_bavail), disk.f_blocks))
+    let full = disk.f_blocks.saturating_sub(disk.f_bfree);
+    Ok(share(full, full.saturating_add(disk.f_bavail)))
 }
 
 fn memory_in(text: &str) -> Option<u16> {

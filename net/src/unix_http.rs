@@ -7,7 +7,9 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request, Response, header};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,7 +26,7 @@ pub enum UnixHttpError {
     #[error("the socket cannot be connected to")]
     Connect(#[source] io::Error),
     /// The connection broke, or what came is not HTTP.
-    #[error("the connection broke before the answer was there")]
+    #[error("the connection broke before the whole answer was there")]
     Broken(#[source] hyper::Error),
 }
 
@@ -53,6 +55,24 @@ where
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     sender.send_request(request).await.map_err(UnixHttpError::Broken)
+}
+
+/// Gets a whole answer: its status and its body, of at most `answer_bytes_max` bytes with its head.
+/// The caller sets the deadline.
+///
+/// # Errors
+/// [`UnixHttpError`].
+pub async fn get(
+    socket: &Path,
+    path: &Uri,
+    answer_bytes_max: usize,
+) -> Result<(u16, Bytes), UnixHttpError> {
+    let mut asked = Request::new(Empty::<Bytes>::new());
+    *asked.uri_mut() = path.clone();
+    let answer = request(socket, asked, answer_bytes_max).await?;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.map_err(UnixHttpError::Broken)?;
+    Ok((status, body.to_bytes()))
 }
 
 /// A stream that gives no more than so many bytes.

@@ -166,6 +166,9 @@ pub const SWARMS_MAX: usize = 64;
 /// Nodes that are known, in all swarms.
 pub const NODES_MAX: usize = 1_024;
 
+/// Minutes of each cell's counts that are kept.
+pub const CELL_HISTORY_MINUTES: usize = 120;
+
 /// Cells that are to run, in all swarms: routers are told of all of them each time.
 pub const CELLS_MAX: usize = 1_024;
 
@@ -175,14 +178,17 @@ pub const CELL_LABELS_MAX: usize = 16;
 /// Longest name of an image, of a label or its value.
 pub const CELL_TEXT_BYTES_MAX: usize = 255;
 
-/// Bytes of a cell's version that are kept.
-pub const VERSION_BYTES_MAX: usize = 64;
+/// Characters of a cell's version that are kept.
+pub const VERSION_CHARS_MAX: usize = 64;
 
 /// Longest report of a cell: ten thousand outcomes, most of them without a reason.
 pub const CELL_REPORT_BYTES_MAX: usize = 4 << 20;
 
-/// Longest report of a node: labels and lines of drift.
-pub const NODE_REPORT_BYTES_MAX: usize = 256 << 10;
+/// Characters that are kept of a cell's reason for a failure.
+pub const REASON_CHARS_MAX: usize = 300;
+
+/// Longest report of a node: labels and lines of drift. The latest of each node is kept.
+pub const NODE_REPORT_BYTES_MAX: usize = 96 << 10;
 
 /// From dialling a new server to its prompt.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);

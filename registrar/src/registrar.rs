@@ -13,7 +13,7 @@ use crate::book::Book;
 use crate::checkpoint::Kept;
 use crate::choice::Policy;
 use crate::error::LedgerError;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Measures};
 use crate::ledger::Ledger;
 use crate::limits::TEND_EVERY;
 use crate::metrics::Metrics;
@@ -61,6 +61,9 @@ impl Registrar {
     /// Adds what is counted here to `registry`, whose prefix should say that it is the registrar's.
     pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
         self.metrics.register(registry);
+        if let Some(fleet) = &self.fleet {
+            registry.register_collector(Box::new(Measures::new(Arc::clone(fleet))));
+        }
     }
 
     /// How cells are chosen from now on; without other machines there is nothing to choose.

@@ -130,6 +130,14 @@ impl Inner {
     pub(crate) fn tenants(&self) -> MutexGuard<'_, Tenants> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Her store was opened elsewhere; she is not woken here until she is placed here anew.
+    pub(crate) fn count_fence(&self, tenant: &mut Tenant) {
+        if tenant.standing == Standing::Welcome {
+            tenant.standing = Standing::Fenced;
+            self.counts.fenced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// One cell.
@@ -177,7 +185,7 @@ impl Cell {
     pub fn adopt(&self, placement: &Placement) -> Result<(), CellError> {
         let resident = resident(placement);
         let mut tenants = self.0.tenants();
-        if let Some(tenant) = tenants.all.get_mut(&placement.volume) {
+        if let Some(tenant) = tenants.all.get(&placement.volume) {
             let known = tenant.resident.epoch;
             if known > resident.epoch {
                 return Err(CellError::Stale { identity: resident.identity, known });
@@ -185,8 +193,10 @@ impl Cell {
             if known == resident.epoch && tenant.standing != Standing::Leaving {
                 return Ok(());
             }
-            (tenant.resident, tenant.standing) = (resident, Standing::Welcome);
             crate::settle::begin_settling(&self.0, &mut tenants, placement.volume);
+            if let Some(tenant) = tenants.all.get_mut(&placement.volume) {
+                (tenant.resident, tenant.standing) = (resident, Standing::Welcome);
+            }
             return Ok(());
         }
         let tenant = Tenant { resident, state: State::Asleep, standing: Standing::Welcome };

@@ -10,6 +10,7 @@ use net::preface::{self, LinkKey, PrefaceError};
 use net::telemetry::Metrics;
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::cell::Cell;
@@ -22,16 +23,23 @@ pub struct Door {
     cell: Cell,
     key: Arc<LinkKey>,
     clock: Arc<dyn Clock>,
+    is_ready: watch::Receiver<bool>,
     gate: Gate,
     refused: Counter,
 }
 
 impl Door {
-    /// A door to a cell, for routers that have this key.
+    /// A door to a cell, for routers that have this key. Who comes before it is ready, that is before
+    /// it knows who lives in it, waits for that a while.
     #[must_use]
-    pub fn new(cell: Cell, key: LinkKey, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        cell: Cell,
+        is_ready: watch::Receiver<bool>,
+        key: LinkKey,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (gate, refused) = (Gate::new(limits::DOOR), Counter::default());
-        Self { cell, key: Arc::new(key), clock, gate, refused }
+        Self { cell, key: Arc::new(key), clock, is_ready, gate, refused }
     }
 
     /// Adds its figures to the metrics, in a registry that carries its prefix.
@@ -70,6 +78,9 @@ impl Door {
 
     async fn hand_over(&self, mut stream: TcpStream) -> Result<(), PrefaceError> {
         let preface = preface::read(&mut stream, &self.key, self.clock.now()).await?;
+        let mut is_ready = self.is_ready.clone();
+        let known = is_ready.wait_for(|is_ready| *is_ready);
+        let _ = tokio::time::timeout(limits::READY_PATIENCE, known).await;
         // Whoever does not live here has no handshake: her router learns of it at once.
         if self.cell.has(preface.volume)
             && let Ok(stream) = stream.into_std()

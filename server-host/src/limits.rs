@@ -119,6 +119,9 @@ pub const DOOR: AcceptLimits = AcceptLimits {
     handshake_deadline: Duration::from_secs(5),
 };
 
+/// How long a client waits who comes before a new cell knows who lives in it.
+pub const READY_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Servers that one cell takes, and orders that it has under way.
 pub const RESIDENTS_MAX: usize = 200_000;
 

@@ -5,15 +5,13 @@
 //! although nobody asks them anything.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use protocol::VolumeId;
 use server::Lookout;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
-use tracing::warn;
 
-use crate::cell::{Inner, Standing, State};
+use crate::cell::{Inner, State};
 use crate::limits;
 use crate::settle::begin_settling;
 
@@ -54,18 +52,12 @@ fn awake(inner: &Inner) -> Vec<(VolumeId, Arc<Lookout>)> {
 /// Ends a server whose store is nobody's or somebody else's: at once, whoever is connected.
 fn lost(inner: &Arc<Inner>, volume: VolumeId, lookout: &Arc<Lookout>) {
     let mut tenants = inner.tenants();
-    let Some(tenant) = tenants.all.get_mut(&volume) else { return };
+    let Some(tenant) = tenants.all.get(&volume) else { return };
     let is_same = match &tenant.state {
         State::Awake(server) => server.lookout().is_some_and(|own| Arc::ptr_eq(own, lookout)),
         State::Asleep | State::Changing(_) => false,
     };
-    if !is_same {
-        return;
+    if is_same {
+        begin_settling(inner, &mut tenants, volume);
     }
-    if lookout.is_fenced() {
-        warn!(identity = %tenant.resident.identity, "the server runs elsewhere; it ends here");
-        tenant.standing = Standing::Fenced;
-        inner.counts.fenced.fetch_add(1, Ordering::Relaxed);
-    }
-    begin_settling(inner, &mut tenants, volume);
 }

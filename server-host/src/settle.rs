@@ -93,6 +93,10 @@ pub(crate) fn begin_settling(
     let tenant = tenants.all.get_mut(&volume)?;
     let State::Awake(server) = &tenant.state else { return None };
     let server = Arc::clone(server);
+    if server.is_fenced() {
+        warn!(identity = %tenant.resident.identity, "the server runs elsewhere; it ends here");
+        inner.count_fence(tenant);
+    }
     let (done, changing) = watch::channel(());
     tenant.state = State::Changing(changing.clone());
     tenants.awake.remove(&volume);

@@ -189,8 +189,7 @@ fn not_woken(
     tenant.state = State::Asleep;
     let is_fenced = inner.shelf.is_shared() && error.is_fence();
     if is_fenced && tenant.resident.epoch == resident.epoch {
-        tenant.standing = Standing::Fenced;
-        inner.counts.fenced.fetch_add(1, Ordering::Relaxed);
+        inner.count_fence(tenant);
     } else if inner.waiting.contains(volume) {
         tenants.reminders.set(volume, Instant::now() + limits::REMINDED_AFTER_FAILURE);
     }

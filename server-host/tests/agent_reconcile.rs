@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use server_host::agent::{
     Action, Answer, CELL_LABEL, Decision, Engine, EngineError, EngineId, EngineInfo, EngineNode,
     EngineSecret, EngineService, EngineTask, Means, SPEC_LABEL, SWARM_LABEL, Seen, Template,
-    Update, Written, reconcile, round,
+    Update, Written, acting, reconcile, round,
 };
 
 fn cell(number: u16) -> CellSpec {
@@ -222,16 +222,34 @@ fn a_missing_secret_holds_up_its_cell_and_nothing_is_ended_for_it() {
     assert!(decision.drift.iter().all(|line| line.contains("warren-storage-1")), "{decision:?}");
 }
 
-#[test]
-fn nodes_are_set_where_the_plan_says_so() {
-    let node = |id: &str, availability| EngineNode {
+fn node(id: &str, availability: Availability) -> EngineNode {
+    EngineNode {
         id: NodeName::parse(id).unwrap(),
         version: 5,
         is_leader: false,
+        is_manager: true,
         availability,
         labels: BTreeMap::new(),
         spec: NodeSpec::default(),
-    };
+    }
+}
+
+#[test]
+fn the_leader_acts_and_another_manager_where_it_runs_no_agent() {
+    let acts = |nodes: &[EngineNode]| acting(nodes).map(|node| node.as_str().to_owned());
+    let mut nodes = ["c", "b", "a"].map(|id| node(id, Availability::Active));
+    nodes[0].is_leader = true;
+    assert_eq!(acts(&nodes).as_deref(), Some("c"));
+    nodes[0].availability = Availability::Drain;
+    assert_eq!(acts(&nodes).as_deref(), Some("a"));
+    nodes[2].is_manager = false;
+    assert_eq!(acts(&nodes).as_deref(), Some("b"), "a worker does not know what to do");
+    nodes[1].availability = Availability::Drain;
+    assert_eq!(acts(&nodes), None);
+}
+
+#[test]
+fn nodes_are_set_where_the_plan_says_so() {
     let mut wanted = plan([]);
     for (id, availability) in [("a", Availability::Drain), ("b", Availability::Active)] {
         wanted.nodes.insert(NodeName::parse(id).unwrap(), availability);

@@ -250,7 +250,8 @@ async fn an_engine_that_is_of_no_use_says_why() {
 
 #[tokio::test]
 async fn a_node_is_set_with_everything_that_it_was() {
-    let nodes = r#"[{"ID": "q3fy2", "Version": {"Index": 42}, "ManagerStatus": {"Leader": true},
+    let nodes = r#"[{"ID": "q3fy2", "Version": {"Index": 42}, "Status": {"State": "ready"},
+        "ManagerStatus": {"Leader": true, "Reachability": "reachable"},
         "Spec": {"Role": "manager", "Availability": "active", "Labels": {"zone": "a"}}}]"#;
     let pretended = Pretended::with(move |path| match path {
         "/version" => Does::Answers(200, VERSION.to_owned()),
@@ -260,7 +261,7 @@ async fn a_node_is_set_with_everything_that_it_was() {
     });
     let engine = pretended.engine();
     let nodes = engine.nodes().await.unwrap();
-    assert!(nodes[0].is_leader && nodes[0].labels["zone"] == "a");
+    assert!(nodes[0].is_leader && nodes[0].is_manager && nodes[0].labels["zone"] == "a");
     engine.set_availability(&nodes[0], Availability::Drain).await.unwrap();
     let asked = pretended.asked();
     assert!(asked.last().unwrap().contains("version=42"), "{asked:?}");

@@ -186,6 +186,12 @@ impl Server {
         self.lookout.as_ref()
     }
 
+    /// Whether it was found that the store was opened with a higher epoch elsewhere.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.ledger.is_fenced() || self.lookout.as_ref().is_some_and(|lookout| lookout.is_fenced())
+    }
+
     /// Whether something that is known here may be given out now.
     pub(crate) async fn holds(&self) -> bool {
         match &self.lookout {

@@ -43,15 +43,15 @@ pub enum Command {
     /// Run a replica of the directory; make, show and check the files that it starts from
     #[command(subcommand)]
     Directory(DirectoryCommand),
-    /// Run the registrar alone, for cells, routers and agents on other machines
-    #[command(subcommand)]
-    Registrar(RegistrarCommand),
     /// Run the agent on a machine of a Docker Swarm
     #[command(subcommand)]
     Host(HostCommand),
     /// Make what a fleet of several machines is started with
     #[command(subcommand)]
     Deploy(DeployCommand),
+    /// Run the registrar alone, for cells, routers and agents on other machines
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
     /// Carry connections to the cells of a swarm, on each of its machines
     #[command(subcommand)]
     Router(RouterCommand),
@@ -64,12 +64,12 @@ pub enum Command {
     /// List machines, drain them and let them work again
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Run a cell of personal servers; create, list, change and delete cells
-    #[command(subcommand)]
-    Cell(CellCommand),
     /// Explain where identities go
     #[command(subcommand)]
     Placement(PlacementCommand),
+    /// Run a cell of personal servers; create, list, change and delete cells
+    #[command(subcommand)]
+    Cell(CellCommand),
     /// Ask a daemon on this machine whether it is well
     Health(HealthArgs),
     /// Ask the directory where an identity's server is

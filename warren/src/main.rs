@@ -66,9 +66,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
-        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Host(command) => host::run(&command),
         Command::Deploy(command) => deploy::run(&command),
+        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
@@ -84,13 +84,13 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
         Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
+        Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
         Command::Cell(CellCommand::Serve(args)) => {
             cell::serve::run(&args).map(|()| ExitCode::SUCCESS)
         }
-        Command::Cell(CellCommand::Operate(command)) => {
+        Command::Cell(CellCommand::Operator(command)) => {
             client_runtime()?.block_on(cells::run(&command))
         }
-        Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
         Command::Health(args) => health::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {

@@ -1,9 +1,11 @@
 //! What is known of a cell when one is to be chosen.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use protocol::control::fleet::{Availability, Pressure};
 use protocol::control::names::{CellId, NodeName, SwarmName};
+use serde::{Deserialize, Serialize};
 
 /// Labels of a machine, or those that are asked for.
 pub type Labels = BTreeMap<String, String>;
@@ -96,10 +98,36 @@ impl<'a> Candidate<'a> {
 }
 
 impl Seen<'_> {
-    /// The scarcest of what the machine has: how much of it is used, in thousandths.
+    /// What the machine has least of, and how much of that is used, in thousandths.
     #[must_use]
-    pub fn worst(&self) -> u16 {
+    pub fn scarcest(&self) -> (u16, Resource) {
         let Pressure { memory, disk, handles } = self.pressure;
-        memory.max(disk).max(handles).min(1_000)
+        let used =
+            [(memory, Resource::Memory), (disk, Resource::Disk), (handles, Resource::Handles)];
+        let (used, resource) = used.into_iter().max().unwrap_or_default();
+        (used.min(1_000), resource)
+    }
+}
+
+/// What a machine may run out of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resource {
+    /// Memory.
+    #[default]
+    Memory,
+    /// Room on the volume.
+    Disk,
+    /// File handles.
+    Handles,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Handles => "file handles",
+        })
     }
 }

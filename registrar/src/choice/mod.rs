@@ -16,7 +16,7 @@ use std::cmp::Reverse;
 
 use protocol::control::names::CellId;
 
-pub use candidate::{Candidate, Labels, Life, Machine, Seen};
+pub use candidate::{Candidate, Labels, Life, Machine, Resource, Seen};
 pub use explanation::{Explanation, Judged, Verdict};
 pub use policy::{Policy, PolicyError};
 pub use refusal::{Kind, Refusal};

@@ -6,7 +6,7 @@ use protocol::control::fleet::Availability;
 use serde::{Deserialize, Serialize};
 
 use super::Wish;
-use super::candidate::{Candidate, Life, Machine, TIER};
+use super::candidate::{Candidate, Life, Machine, Resource, TIER};
 use crate::limits::{CELL_SILENT, NODE_SILENT, PRESSURE_MAX};
 
 /// A tier in which nobody is placed who did not ask for it: servers that live alone.
@@ -44,7 +44,9 @@ pub enum Kind {
     },
     /// Too much of its machine is used.
     Pressure {
-        /// How much of the scarcest thing, in thousandths.
+        /// Of what: the scarcest.
+        resource: Resource,
+        /// How much, in thousandths.
         used: u16,
     },
     /// It lacks a label that was asked for.
@@ -112,8 +114,8 @@ fn of_machine(machine: Machine<'_>) -> impl Iterator<Item = Kind> {
     let said = seen.map(|seen| seen.availability);
     let closed = [Some(machine.wanted), said].into_iter().flatten().find(|one| !is_open(*one));
     let closed = closed.map(|availability| Kind::NodeClosed { availability });
-    let used = seen.map(|seen| seen.worst()).filter(|used| *used > PRESSURE_MAX);
-    let pressed = used.map(|used| Kind::Pressure { used });
+    let scarcest = seen.map(|seen| seen.scarcest()).filter(|(used, _)| *used > PRESSURE_MAX);
+    let pressed = scarcest.map(|(used, resource)| Kind::Pressure { resource, used });
     [silent, closed, pressed].into_iter().flatten()
 }
 
@@ -154,8 +156,8 @@ impl fmt::Display for Kind {
                 f.write_str("the machine is being drained")
             }
             Self::NodeClosed { .. } => f.write_str("the machine is paused"),
-            Self::Pressure { used } => {
-                write!(f, "the machine's scarcest resource is {} % used", used / 10)
+            Self::Pressure { resource, used } => {
+                write!(f, "{} % of the machine's {resource} is used", used / 10)
             }
             Self::Label { label, wanted, found: Some(found) } => {
                 write!(f, "{label} is {found}, not {wanted}")

@@ -125,7 +125,7 @@ fn of_policy(wish: &Wish, candidate: &Candidate<'_>) -> Vec<Part> {
 
 /// A machine of which nothing is known has nothing to offer.
 fn left(seen: Option<Seen<'_>>) -> i64 {
-    seen.map_or(0, |seen| share(u64::from(1_000 - seen.worst()), 1_000))
+    seen.map_or(0, |seen| share(u64::from(1_000 - seen.scarcest().0), 1_000))
 }
 
 /// The most for the cell behind the last one, and less for each number further on.

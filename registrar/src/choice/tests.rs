@@ -107,8 +107,16 @@ fn each_hard_rule_refuses_and_says_why() {
             vec![Kind::NodeClosed { availability }],
         ),
         (&any, on_seen(&|s| s.pressure.disk = 950), vec![]),
-        (&any, on_seen(&|s| s.pressure.disk = 951), vec![Kind::Pressure { used: 951 }]),
-        (&any, on_seen(&|s| s.pressure.handles = u16::MAX), vec![Kind::Pressure { used: 1_000 }]),
+        (
+            &any,
+            on_seen(&|s| s.pressure.disk = 951),
+            vec![Kind::Pressure { resource: Resource::Disk, used: 951 }],
+        ),
+        (
+            &any,
+            on_seen(&|s| s.pressure.handles = u16::MAX),
+            vec![Kind::Pressure { resource: Resource::Handles, used: 1_000 }],
+        ),
         (&dedicated, with(&|_| ()), vec![not_dedicated(None)]),
         (&dedicated, on_seen(&|s| s.labels = labels("tier=x")), vec![not_dedicated(Some("x"))]),
         (&dedicated, on_seen(&|s| s.labels = labels("tier=dedicated")), vec![]),

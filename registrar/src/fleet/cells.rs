@@ -12,18 +12,18 @@ use super::follow::{Follower, Looked};
 use super::records::{CellRecord, CellStart};
 use super::state::{Cell, Fact, State};
 use super::{Fleet, FleetError};
-use crate::limits::VERSION_BYTES_MAX;
+use crate::limits::VERSION_CHARS_MAX;
 
 impl Fleet {
     /// A new start of a cell: its term is durable when this returns, and every older one is over.
     pub(crate) async fn begin_term(
         self: &Arc<Self>,
         id: CellId,
-        mut request: TermRequest,
+        request: TermRequest,
         from: IpAddr,
     ) -> Result<TermGrant, FleetError> {
         let since = self.clock.now();
-        request.version.truncate(request.version.floor_char_boundary(VERSION_BYTES_MAX));
+        let version = request.version.chars().take(VERSION_CHARS_MAX).collect();
         let decide = move |state: &mut State| {
             let record = &known(state, id)?.record;
             if !record.is_active() {
@@ -31,8 +31,7 @@ impl Fleet {
             }
             let next = record.term().map_or(Some(Term::FIRST), Term::next);
             let term = next.ok_or(FleetError::NoTermLeft(id))?;
-            let TermRequest { node, version } = request;
-            let start = Some(CellStart { term, node, address: from, version, since });
+            let start = Some(CellStart { term, node: request.node, address: from, version, since });
             let mut record = record.clone();
             record.start = start;
             Ok(Fact::Cell(id, record))
@@ -69,7 +68,9 @@ impl Fleet {
     pub(crate) fn report_cell(&self, id: CellId, report: CellReport) -> Result<(), FleetError> {
         let now = self.clock.now();
         let mut state = self.state();
-        run_by(&mut state, id, report.term)?.report = Some((report.counts, now));
+        let cell = run_by(&mut state, id, report.term)?;
+        cell.report = Some((report.counts, now));
+        cell.history.note(report.counts, now);
         report.done.into_iter().for_each(|done| state.done(id, done));
         Ok(())
     }

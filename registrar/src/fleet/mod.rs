@@ -9,8 +9,10 @@
 mod cells;
 mod error;
 mod follow;
+mod history;
 mod hosts;
 mod latest;
+mod measures;
 mod operators;
 mod orders;
 mod placing;
@@ -28,6 +30,8 @@ use tokio::sync::watch;
 
 pub use error::FleetError;
 pub(crate) use follow::Follower;
+pub use history::Minute;
+pub(crate) use measures::Measures;
 pub use operators::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
 pub use placing::NoRoom;
 pub use records::{CellRecord, CellStart, CellState, NodeRecord, SwarmRecord};

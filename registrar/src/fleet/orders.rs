@@ -6,6 +6,7 @@ use protocol::control::roster::{Done, Order, Outcome};
 use tokio::sync::oneshot;
 
 use super::state::State;
+use crate::limits::REASON_CHARS_MAX;
 use crate::swarm::SwarmError;
 
 /// Somebody who awaits what becomes of an order.
@@ -67,7 +68,18 @@ impl State {
         };
         if is_meant && let Some(waiting) = self.waiting.remove(&done.volume) {
             // Whoever gave up waiting asks again.
-            let _ = waiting.outcome.send(done.outcome);
+            let _ = waiting.outcome.send(bounded(done.outcome));
         }
+    }
+}
+
+/// A reason comes into logs and answers.
+fn bounded(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed { reason } => {
+            let plain = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
+            Outcome::Failed { reason: plain.take(REASON_CHARS_MAX).collect() }
+        }
+        done => done,
     }
 }

@@ -12,6 +12,7 @@ use protocol::control::routes::{CellPlace, Route, Target};
 use protocol::{Term, Timestamp, VolumeId};
 use tokio::sync::watch;
 
+use super::history::History;
 use super::latest::Latest;
 use super::orders::Waiting;
 use super::records::{CellRecord, CellState, NodeRecord, SwarmRecord};
@@ -50,6 +51,8 @@ pub(super) struct Cell {
     pub(super) is_leaving: bool,
     /// What its process told last, and when.
     pub(super) report: Option<(CellCounts, Timestamp)>,
+    /// The minutes before.
+    pub(super) history: History,
 }
 
 pub(super) struct Node {
@@ -205,6 +208,7 @@ impl Cell {
             residents: 0,
             is_leaving: false,
             report: None,
+            history: History::default(),
         }
     }
 

@@ -271,17 +271,17 @@ fn a_cell_that_fails_leaves_the_name_reserved(new: crate::world::NewWorld<'_>) {
         let fail = |order: &Order| {
             let Order::Create { secret, .. } = order else { panic!("{order:?}") };
             secrets.push(secret.clone());
-            Some(Outcome::Failed { reason: "the disk is full".to_owned() })
+            Some(Outcome::Failed { reason: "the\ndisk is full".to_owned() + &" ".repeat(9_999) })
         };
         let failed = tokio::select! {
             answer = process.work(&fleet, fail) => panic!("{}", answer.body),
             outcome = fleet.registrar.register(name("@alice"), id(1)) => outcome,
         };
-        let full = SwarmError::Unavailable("the disk is full".to_owned());
-        assert!(
-            matches!(&failed, Err(RegisterError::Swarm { source, .. }) if *source == full),
-            "{failed:?}"
-        );
+        let Err(RegisterError::Swarm { source: SwarmError::Unavailable(reason), .. }) = failed
+        else {
+            panic!("{failed:?}")
+        };
+        assert_eq!((reason.trim(), reason.len()), ("the disk is full", 300));
         assert_eq!(state(&fleet.registrar, "@alice").await, Some(State::Placed));
         let taken = fleet.registrar.register(name("@alice"), id(2)).await;
         assert!(matches!(taken, Err(RegisterError::Taken(_))), "{taken:?}");

@@ -240,3 +240,49 @@ fn a_new_start_of_a_cell_is_given_time_to_report() {
         assert_eq!(explain(&fleet, "zoe").await["chosen"], 2);
     });
 }
+
+#[test]
+fn what_cells_and_nodes_report_is_kept_by_the_minute_and_measured() {
+    let world = World::new();
+    run(async {
+        let (fleet, [first, _]) = two_cells(&world).await;
+        let tell = async |awake: u64| {
+            let body = json!({ "term": first.term, "done": [], "counts": { "awake": awake } });
+            let path = "/v1/cells/cell-1/reports";
+            let told = fleet.ask(CELLS, Method::POST, path, &body.to_string()).await;
+            assert_eq!(told.status, StatusCode::NO_CONTENT);
+        };
+        for awake in [5, 2] {
+            tell(awake).await;
+        }
+        world.clock.advance(60_000);
+        tell(3).await;
+        let history = fleet.admin(Method::GET, "/v1/cells/cell-1/history", "").await.json();
+        let awake: Vec<_> =
+            history["minutes"].as_array().unwrap().iter().map(|row| &row["awake"]).collect();
+        assert_eq!(awake, [5, 3], "{history}");
+        assert_eq!(history["minutes"][1]["at"], 1_800_000_060_000_i64);
+        let newest = fleet.admin(Method::GET, "/v1/cells/cell-1", "").await.json();
+        assert_eq!(newest["counts"]["awake"], 3);
+        let nobody = fleet.admin(Method::GET, "/v1/cells/cell-9/history", "").await;
+        assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+
+        set_node(&fleet, "n2", "drain").await;
+        let mut registry = prometheus_client::registry::Registry::with_prefix("warren");
+        fleet.registrar.register_metrics(registry.sub_registry_with_prefix("registrar"));
+        let text = net::telemetry::encode_metrics(&registry);
+        for line in [
+            "warren_registrar_cell_identities{cell=\"cell-1\",swarm=\"eu-1\"} 0.0",
+            "warren_registrar_cell_awake{cell=\"cell-1\",swarm=\"eu-1\"} 3.0",
+            "warren_registrar_cell_capacity{cell=\"cell-2\",swarm=\"eu-1\"} 2.0",
+            "warren_registrar_node_report_age_seconds{node=\"n1\"} 60.0",
+            "warren_registrar_node_takes_work{node=\"n1\"} 1.0",
+            "warren_registrar_node_takes_work{node=\"n2\"} 0.0",
+            "warren_registrar_node_used_ratio{node=\"n1\",resource=\"disk\"} 0.002",
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line} in {text}");
+        }
+        let silent = "warren_registrar_cell_awake{cell=\"cell-2\"";
+        assert!(!text.contains(silent), "nothing is made up: {text}");
+    });
+}

@@ -1,6 +1,6 @@
 //! Where a service is not what it is to be.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What an engine fills in by itself, as the last word of a path and the value.
 const FILLED_IN: [(&str, &str); 2] = [("Isolation", "default"), ("Runtime", "container")];
@@ -22,11 +22,18 @@ fn walk(wants: Option<&Value>, has: Option<&Value>, path: &str, found: &mut Vec<
         return;
     }
     let (wants, has) = (wants.unwrap_or(&Value::Null), has.unwrap_or(&Value::Null));
-    if let (Value::Object(wanted), Value::Object(had)) = (wants, has) {
+    let none = Map::new();
+    let both = match (wants, has) {
+        (Value::Object(wanted), Value::Object(had)) => Some((wanted, had)),
+        (Value::Object(wanted), Value::Null) => Some((wanted, &none)),
+        (Value::Null, Value::Object(had)) => Some((&none, had)),
+        _ => None,
+    };
+    if let Some((wanted, had)) = both {
         for (key, value) in wanted {
-            walk(Some(value), had.get(key), &join(path, key), found);
+            walk(Some(value), find(had, key), &join(path, key), found);
         }
-        for (key, value) in had.iter().filter(|(key, _)| !wanted.contains_key(*key)) {
+        for (key, value) in had.iter().filter(|(key, _)| find(wanted, key).is_none()) {
             walk(None, Some(value), &join(path, key), found);
         }
         return;
@@ -40,6 +47,13 @@ fn walk(wants: Option<&Value>, has: Option<&Value>, path: &str, found: &mut Vec<
     if !is_same {
         found.push(path.to_owned());
     }
+}
+
+/// Engines read keys in any case, and write `Healthcheck` where their own description says
+/// `HealthCheck`.
+fn find<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let named = || object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+    object.get(key).or_else(|| named().map(|(_, value)| value))
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -80,6 +94,7 @@ mod tests {
         for has in same {
             assert_eq!(difference(&wants, &has), Vec::<String>::new(), "{has}");
         }
+        assert!(difference(&json!({"HealthCheck": 1}), &json!({"Healthcheck": 1})).is_empty());
         let other = [
             (json!({"Name": "b", "Task": {"Image": "x", "Env": ["A=1"]}}), "Name"),
             (json!({"Name": "a", "Task": {"Image": "y", "Env": ["A=1"]}}), "Task.Image"),
@@ -87,11 +102,11 @@ mod tests {
             (json!({"Name": "a", "Task": {"Image": "x", "Env": ["A=2"]}}), "Task.Env"),
             (json!({"Name": "a", "Task": {"Image": "x", "Env": ["A=1"], "Dir": "/"}}), "Task.Dir"),
             (json!({"Name": "a", "Task": "x"}), "Task"),
-            (json!({"Name": "a"}), "Task"),
         ];
         for (has, path) in other {
             assert_eq!(difference(&wants, &has), [path], "{has}");
         }
+        assert_eq!(difference(&wants, &json!({"Name": "a"})), ["Task.Image", "Task.Env"]);
         assert_eq!(difference(&wants, &json!("nonsense")), [""]);
     }
 }

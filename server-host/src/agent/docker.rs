@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bollard::errors::Error;
 use bollard::models::{NodeSpec, ServiceSpec};
 use bollard::query_parameters::{
-    ListNodesOptions, ListSecretsOptions, ListServicesOptionsBuilder, ListTasksOptionsBuilder,
-    UpdateNodeOptions, UpdateServiceOptions,
+    ListNodesOptions, ListSecretsOptions, ListTasksOptionsBuilder, UpdateNodeOptions,
+    UpdateServiceOptions,
 };
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use http::Uri;
@@ -32,6 +32,7 @@ const API_MINOR_MIN: usize = 41;
 /// A Docker-compatible engine on this machine.
 #[derive(Debug)]
 pub struct DockerEngine {
+    socket: Arc<Path>,
     docker: Docker,
     minor: Arc<AtomicUsize>,
     negotiated: OnceCell<u16>,
@@ -44,7 +45,7 @@ impl DockerEngine {
     /// [`EngineError`] if the library does not take it.
     pub fn at(socket: &Path) -> Answer<Self> {
         let (socket, minor) = (Arc::<Path>::from(socket), Arc::new(AtomicUsize::new(0)));
-        let known = Arc::clone(&minor);
+        let (known, own) = (Arc::clone(&minor), Arc::clone(&socket));
         let transport = move |request: BollardRequest| {
             let (socket, minor) = (Arc::clone(&socket), known.load(Ordering::Relaxed));
             async move {
@@ -64,7 +65,7 @@ impl DockerEngine {
             API_DEFAULT_VERSION,
         )
         .map_err(reading::error)?;
-        Ok(Self { docker, minor, negotiated: OnceCell::new() })
+        Ok(Self { socket: own, docker, minor, negotiated: OnceCell::new() })
     }
 
     /// The library, once both sides know which version they speak.
@@ -96,6 +97,13 @@ fn addressed(request: BollardRequest, minor: usize) -> Result<BollardRequest, Er
     Ok(BollardRequest::from_parts(parts, body))
 }
 
+fn broken(error: UnixHttpError) -> Error {
+    match error {
+        UnixHttpError::Connect(err) => Error::IOError { err },
+        UnixHttpError::Broken(err) => Error::HyperResponseError { err },
+    }
+}
+
 fn version_number<T: TryFrom<u64>>(version: u64) -> Answer<T> {
     let nonsense = |_| EngineError::Nonsense("a version that is too large".into());
     T::try_from(version).map_err(nonsense)
@@ -120,12 +128,18 @@ impl Engine for DockerEngine {
         docker.update_node(node.id.as_str(), spec, options).await.map_err(reading::error)
     }
 
+    /// Without the library, whose description of a service leaves out what it does not know: what
+    /// somebody added by hand is to be seen.
     async fn services(&self, swarm: &SwarmName) -> Answer<Vec<EngineService>> {
-        let filters = HashMap::from([("label", vec![format!("{SWARM_LABEL}={swarm}")])]);
-        let options = ListServicesOptionsBuilder::default().filters(&filters).build();
-        let docker = self.docker().await?;
-        let services = docker.list_services(Some(options)).await.map_err(reading::error)?;
-        services.into_iter().map(reading::service).collect()
+        self.docker().await?;
+        let path = format!(
+            "/v1.{}/services?filters=%7B%22label%22%3A%5B%22{SWARM_LABEL}%3D{swarm}%22%5D%7D",
+            self.minor.load(Ordering::Relaxed)
+        );
+        let path = Uri::try_from(path).map_err(|error| EngineError::Nonsense(error.to_string()))?;
+        let answer = unix_http::get(&self.socket, &path, ENGINE_ANSWER_BYTES_MAX).await;
+        let (status, body) = answer.map_err(|error| reading::error(broken(error)))?;
+        reading::services(status, &body)
     }
 
     async fn create(&self, spec: &ServiceSpec) -> Answer<EngineId> {

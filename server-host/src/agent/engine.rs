@@ -67,6 +67,8 @@ pub struct EngineNode {
     pub version: u64,
     /// Whether it leads the managers.
     pub is_leader: bool,
+    /// Whether it is a manager that the others reach.
+    pub is_manager: bool,
     /// Whether it takes tasks.
     pub availability: Availability,
     /// Its labels.

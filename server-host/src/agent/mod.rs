@@ -1,7 +1,7 @@
 //! What runs on each machine of a Docker Swarm beside the engine.
 //!
 //! The registrar says which cells a swarm is to have ([`Plan`](protocol::control::fleet::Plan)); the
-//! agent whose engine leads the managers makes a service of each ([`Template`]), compares what there
+//! agent whose engine leads the managers ([`acting`]) makes a service of each ([`Template`]), compares what there
 //! is with what there is to be ([`reconcile()`], a pure function) and mends the difference. Every agent
 //! tells how its machine stands. Nothing is kept: an agent that was started again looks and goes on.
 //!
@@ -27,7 +27,7 @@ pub use engine::{
     EngineTask, Update,
 };
 pub use guard::Guarded;
-pub use reconcile::{Action, Decision, Seen, Written, reconcile};
+pub use reconcile::{Action, Decision, Seen, Written, acting, reconcile};
 pub use round::round;
 pub use run::{Agent, AgentConfig};
 pub use template::{CELL_LABEL, HEALTH_PORT, Means, NoSecret, SPEC_LABEL, SWARM_LABEL, Template};

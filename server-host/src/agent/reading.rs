@@ -7,6 +7,7 @@ use bollard::errors::Error;
 use bollard::models as api;
 use protocol::control::fleet::Availability;
 use protocol::control::names::NodeName;
+use serde_json::Value;
 
 use super::engine::{
     Answer, EngineError, EngineId, EngineInfo, EngineNode, EngineSecret, EngineService, EngineTask,
@@ -91,10 +92,13 @@ pub fn node(node: api::Node) -> Answer<EngineNode> {
         Some(api::NodeSpecAvailabilityEnum::DRAIN) => Availability::Drain,
         _ => return Err(nonsense("a node without an availability")),
     };
+    let manager = node.manager_status.unwrap_or_default();
+    let is_ready = node.status.and_then(|status| status.state) == Some(api::NodeState::READY);
     Ok(EngineNode {
         id: node_name(node.id.as_deref())?,
         version: version(node.version)?,
-        is_leader: node.manager_status.and_then(|status| status.leader).unwrap_or(false),
+        is_leader: manager.leader.unwrap_or(false),
+        is_manager: is_ready && manager.reachability == Some(api::Reachability::REACHABLE),
         availability,
         labels: spec.labels.clone().unwrap_or_default().into_iter().collect(),
         spec,
@@ -110,16 +114,44 @@ pub fn available(availability: Availability) -> api::NodeSpecAvailabilityEnum {
     }
 }
 
-/// One of `docker service ls`.
-pub fn service(service: api::Service) -> Answer<EngineService> {
+/// `docker service ls`, as it came over the wire.
+pub fn services(status: u16, body: &[u8]) -> Answer<Vec<EngineService>> {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        message: String,
+    }
+    if status != 200 {
+        let message = serde_json::from_slice::<Message>(body).map(|said| said.message);
+        let message = message.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+        return Err(EngineError::Refused { status, message: cut(&message) });
+    }
+    let services: Vec<Service> = serde_json::from_slice(body)
+        .map_err(|error| EngineError::Nonsense(cut(&error.to_string())))?;
+    services.into_iter().map(service).collect()
+}
+
+/// As much of a service as is not its specification.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Service {
+    #[serde(rename = "ID")]
+    id: Option<String>,
+    version: Option<api::ObjectVersion>,
+    spec: Option<Value>,
+    update_status: Option<api::ServiceUpdateStatus>,
+}
+
+fn service(service: Service) -> Answer<EngineService> {
     let spec = service.spec.ok_or_else(|| nonsense("a service without a specification"))?;
-    let unreadable = |_| nonsense("a service that cannot be written down");
+    let name = spec.get("Name").and_then(Value::as_str);
+    let label = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    let labels = spec.get("Labels").and_then(Value::as_object);
     Ok(EngineService {
         id: id(service.id.as_deref())?,
         version: version(service.version)?,
-        name: spec.name.clone().ok_or_else(|| nonsense("a service without a name"))?,
-        labels: spec.labels.clone().unwrap_or_default().into_iter().collect(),
-        spec: serde_json::to_value(spec).map_err(unreadable)?,
+        name: name.ok_or_else(|| nonsense("a service without a name"))?.to_owned(),
+        labels: labels.map(|labels| labels.iter().filter_map(label).collect()).unwrap_or_default(),
+        spec,
         update: service.update_status.and_then(|status| status.state).and_then(update),
     })
 }

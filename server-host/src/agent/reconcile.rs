@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::ServiceSpec;
 use protocol::control::fleet::{Availability, CellSpec, Plan};
-use protocol::control::names::CellId;
+use protocol::control::names::{CellId, NodeName};
 
 use super::difference::difference;
 use super::engine::{EngineId, EngineNode, EngineService, Update};
@@ -100,6 +100,17 @@ impl std::fmt::Display for Action {
             }
         }
     }
+}
+
+/// Whose agent makes changes: the leader's, and where the leader runs no agent since it gives
+/// everything away, the first of the other managers. Two who see it differently do no harm: an engine
+/// takes a change of a service only from who has seen its last version.
+#[must_use]
+pub fn acting(nodes: &[EngineNode]) -> Option<&NodeName> {
+    let runs_agent = |node: &&EngineNode| node.availability != Availability::Drain;
+    let leader = nodes.iter().filter(runs_agent).find(|node| node.is_leader);
+    let others = nodes.iter().filter(runs_agent).filter(|node| node.is_manager);
+    leader.or_else(|| others.min_by_key(|node| &node.id)).map(|node| &node.id)
 }
 
 /// Compares. The same input gives the same decision, and once it is carried out, the next one is

@@ -19,7 +19,7 @@ use super::drift::DriftLog;
 use super::engine::{Answer, Engine, EngineInfo};
 use super::guard::Guarded;
 use super::plan::{Followed, accept};
-use super::reconcile::Written;
+use super::reconcile::{Written, acting};
 use super::round::round;
 use super::template::Template;
 use crate::limits::{
@@ -154,8 +154,8 @@ impl<E: Engine> Agent<E> {
         };
         if info.is_manager {
             let nodes = self.engine.nodes().await?;
+            engine.is_leader = acting(&nodes) == Some(&info.node);
             if let Some(node) = nodes.into_iter().find(|node| node.id == info.node) {
-                engine.is_leader = node.is_leader;
                 engine.availability = node.availability;
                 engine.labels.extend(node.labels);
             }

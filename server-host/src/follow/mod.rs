@@ -13,12 +13,12 @@ mod registrar;
 mod works;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use net::drain::Drain;
 use protocol::Term;
 use protocol::control::names::CellId;
 use protocol::control::roster::{CellCounts, CellReport, Roster, TermRequest};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -69,7 +69,7 @@ pub struct Follower {
     term: Term,
     works: Arc<Works>,
     outcomes: Arc<Outcomes>,
-    is_ready: Arc<AtomicBool>,
+    is_ready: watch::Sender<bool>,
 }
 
 impl Follower {
@@ -78,13 +78,13 @@ impl Follower {
     pub fn new(registrar: Arc<dyn CellRegistrar>, cell: Cell, term: Term) -> Self {
         let outcomes = Arc::new(Outcomes::default());
         let works = Works::new(cell.clone(), Arc::clone(&outcomes));
-        Self { registrar, cell, term, works, outcomes, is_ready: Arc::default() }
+        Self { registrar, cell, term, works, outcomes, is_ready: watch::Sender::new(false) }
     }
 
     /// Whether the cell knows who lives in it.
     #[must_use]
-    pub fn readiness(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.is_ready)
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.is_ready.subscribe()
     }
 
     /// Follows until the drain begins.
@@ -130,7 +130,7 @@ impl Follower {
         }
         if roster.is_whole {
             self.works.take_whole(roster.orders);
-            self.is_ready.store(true, Ordering::Relaxed);
+            self.is_ready.send_replace(true);
         } else {
             self.works.take(roster.orders);
         }
@@ -139,6 +139,11 @@ impl Follower {
 
     async fn tell(&self, memory: fn() -> u64) -> Superseded {
         let mut failures = 0;
+        // Whoever reports can be sent clients.
+        let mut readiness = self.readiness();
+        // The sender is here, and so does not go away.
+        let _ = readiness.wait_for(|is_ready| *is_ready).await;
+        drop(readiness);
         loop {
             let done = self.outcomes.some();
             let report = CellReport { term: self.term, done, counts: self.counts(memory) };

@@ -14,18 +14,19 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use server_host::{Cell, Door};
+use tokio::sync::watch;
 
 /// What the endpoints look at; the cell is there once it has its term.
 #[derive(Clone, Default)]
 pub struct Figures {
     metrics: Arc<OnceLock<Mutex<Metrics>>>,
-    is_ready: Arc<OnceLock<Arc<AtomicBool>>>,
+    is_ready: Arc<OnceLock<watch::Receiver<bool>>>,
     is_ending: Arc<AtomicBool>,
 }
 
 impl Figures {
     /// From now on there is a cell to look at.
-    pub fn show(&self, cell: &Cell, door: &Door, is_ready: Arc<AtomicBool>) {
+    pub fn show(&self, cell: &Cell, door: &Door, is_ready: watch::Receiver<bool>) {
         let mut metrics = Metrics::with_prefix("warren");
         cell.register(metrics.sub_registry_with_prefix("cell"));
         door.register(metrics.sub_registry_with_prefix("cell_door"));
@@ -59,7 +60,7 @@ async fn metrics(State(figures): State<Figures>) -> Response {
 }
 
 async fn ready(State(figures): State<Figures>) -> Response {
-    let is_ready = figures.is_ready.get().is_some_and(|ready| ready.load(Ordering::Relaxed));
+    let is_ready = figures.is_ready.get().is_some_and(|ready| *ready.borrow());
     match (figures.is_ending.load(Ordering::Relaxed), is_ready) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "it is about to end\n").into_response(),
         (false, true) => (StatusCode::OK, "ready\n").into_response(),

@@ -21,7 +21,7 @@ pub enum CellCommand {
     /// Run a cell: thousands of personal servers, those that the registrar places in it
     Serve(Box<CellServeArgs>),
     #[command(flatten)]
-    Operate(CellsCommand),
+    Operator(CellsCommand),
 }
 
 #[derive(Debug, Args)]

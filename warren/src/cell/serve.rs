@@ -116,8 +116,9 @@ impl Parts {
             ground.server_tls,
             drain.clone(),
         );
-        let door = Door::new(cell.clone(), ground.link_key, Arc::new(SystemClock));
         let follower = Follower::new(registrar, cell.clone(), term);
+        let (is_ready, clock) = (follower.readiness(), Arc::new(SystemClock));
+        let door = Door::new(cell.clone(), is_ready, ground.link_key, clock);
         figures.show(&cell, &door, follower.readiness());
         drain.spawn(door.serve(listener, drain.clone()));
         Self { cell, follower }

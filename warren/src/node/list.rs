@@ -41,8 +41,8 @@ fn work(node: &NodeView) -> String {
     }
 }
 
-/// How old the newest one is; a leader's has a star, and one of an engine that does not answer an
-/// exclamation mark.
+/// How old the newest one is, and whether that is too old; a leader's has a star, and one of an engine
+/// that does not answer an exclamation mark.
 fn report(node: &NodeView) -> String {
     let Some(millis) = node.report_age_ms else { return "none".to_owned() };
     let engine = node.report.as_ref().map(|report| &report.engine);
@@ -51,7 +51,8 @@ fn report(node: &NodeView) -> String {
         Some(engine) if engine.is_leader => "*",
         _ => "",
     };
-    format!("{}{mark}", age(millis))
+    let is_silent = u128::from(millis) > registrar::limits::NODE_SILENT.as_millis();
+    format!("{}{}{mark}", if is_silent { "silent " } else { "" }, age(millis))
 }
 
 /// How much of its memory, disk and file handles.

@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<Front> {
     Router::new()
         .route("/cells", get(operators::cells).post(operators::add_cell))
         .route("/cells/{cell}", cell)
+        .route("/cells/{cell}/history", get(operators::cell_history))
         .route("/cells/{cell}/terms", post(cells::begin))
         .route("/cells/{cell}/roster", get(cells::roster))
         .route("/cells/{cell}/reports", reports)
