@@ -31,6 +31,7 @@ pub mod line_conn;
 pub mod lookup;
 pub mod postgres;
 pub mod preface;
+pub mod probe;
 pub mod reach;
 pub mod redis;
 mod rooms;
