@@ -12,6 +12,7 @@ use registrar::PortRanges;
 use crate::cell::CellCommand;
 use crate::directory::dns::DnsArgs;
 use crate::health::HealthArgs;
+use crate::router::args::RouterCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -36,6 +37,9 @@ pub enum Command {
     /// Run a replica of the directory; make, show and check the files that it starts from
     #[command(subcommand)]
     Directory(DirectoryCommand),
+    /// Carry connections to the cells of a swarm, on each of its machines
+    #[command(subcommand)]
+    Router(RouterCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),

@@ -23,6 +23,7 @@ mod output;
 mod redis;
 mod renewal;
 mod resolve;
+mod router;
 mod signals;
 mod up;
 
@@ -53,6 +54,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }
