@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::book::Book;
 use crate::checkpoint::Kept;
 use crate::error::LedgerError;
-use crate::fleet::{Figures, Fleet};
+use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::limits::TEND_EVERY;
 use crate::metrics::Metrics;
@@ -60,9 +60,6 @@ impl Registrar {
     /// Adds what is counted here to `registry`, whose prefix should say that it is the registrar's.
     pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
         self.metrics.register(registry);
-        if let Some(fleet) = &self.fleet {
-            registry.register_collector(Box::new(Figures(Arc::clone(fleet))));
-        }
     }
 
     /// Whether every write so far became durable or still may; after a failure only a restart helps.

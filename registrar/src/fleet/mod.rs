@@ -12,7 +12,6 @@ mod error;
 mod follow;
 mod hosts;
 mod latest;
-mod metrics;
 mod operators;
 mod orders;
 mod records;
@@ -30,7 +29,6 @@ use tokio::sync::watch;
 pub use choose::{Candidate, NoRoom, NodeState, choose_cell};
 pub use error::FleetError;
 pub(crate) use follow::Follower;
-pub(crate) use metrics::Figures;
 pub use operators::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
 pub use records::{CellRecord, CellStart, CellState, NodeRecord, SwarmRecord};
 

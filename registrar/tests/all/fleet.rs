@@ -551,26 +551,3 @@ fn hostile_bodies_are_refused_and_harm_nobody() {
         assert!(world.clock.now().0 > 0);
     });
 }
-
-#[test]
-fn each_cell_and_each_node_has_figures_and_no_identity_has() {
-    let world = World::new();
-    run(async {
-        let fleet = Fleet::with_a_cell(&world).await;
-        let process = fleet.start_on("n1").await;
-        fleet.report_node("n1", "10.0.0.1").await;
-        register(&fleet, &process, "@alice", 1).await.unwrap();
-        let mut metrics = net::telemetry::Metrics::with_prefix("warren");
-        fleet.registrar.register_metrics(&mut metrics);
-        let text = net::telemetry::encode_metrics(&metrics);
-        for line in [
-            r#"warren_cell_identities{cell="cell-1"} 1"#,
-            r#"warren_cell_term{cell="cell-1"} 1"#,
-            r#"warren_node_disk_thousandths{node="n1"} 2"#,
-            "warren_fleet_orders_awaited 0",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
-        }
-        assert!(!text.contains("alice"));
-    });
-}
