@@ -30,6 +30,7 @@ pub mod limits;
 pub mod line_conn;
 pub mod lookup;
 pub mod postgres;
+pub mod preface;
 pub mod reach;
 pub mod redis;
 mod rooms;

@@ -130,3 +130,12 @@ pub(crate) const HANDOVER_SOCKETS_MAX: usize = 4_096;
 pub(crate) const HANDOVER_WORD_BYTES_MAX: usize = 64;
 /// Bytes of the name of what a socket is for.
 pub const HANDOVER_ROLE_BYTES_MAX: usize = 32;
+
+/// Bytes of what a router says to a cell before a client's own bytes.
+pub const PREFACE_BYTES_MAX: usize = 256;
+/// How long a cell waits for it.
+pub const PREFACE_DEADLINE: Duration = Duration::from_secs(5);
+/// How far the clocks of a router and a cell may be apart, the way between them included.
+pub const PREFACE_AGE_MAX: Duration = Duration::from_secs(60);
+/// Shorter keys between routers and cells could be guessed.
+pub const LINK_KEY_BYTES_MIN: usize = 32;

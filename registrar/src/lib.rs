@@ -14,13 +14,15 @@
 //! as done until a restart. A store in PostgreSQL that is out of reach is waited for; one in which
 //! another registrar has begun to write, or acknowledged writes are missing, is as good as failed.
 //!
-//! The core decides without waiting: `state`, `names`, `placement`, `changes` and `book` (the index
-//! of names) are values; what waits is a thin shell around them. `fleet` is the same for swarms,
-//! nodes and cells, where servers run on other machines: these ask it, and it calls none of them.
+//! The core decides without waiting: `state`, `names`, `placement` (of ports), `choice` (of cells),
+//! `changes` and `book` (the index of names) are values; what waits is a thin shell around them.
+//! `fleet` is the same for swarms, nodes and cells, where servers run on other machines: these ask
+//! it, and it calls none of them.
 
 mod book;
 mod changes;
 mod checkpoint;
+pub mod choice;
 mod deletion;
 mod error;
 mod feed;
@@ -51,8 +53,8 @@ pub use changes::FeedAnswer;
 pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
 pub use fleet::{
-    Candidate, CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError,
-    NoRoom, NodeRecord, NodeState, NodeView, SwarmRecord, SwarmView, choose_cell,
+    CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError, NoRoom,
+    NodeRecord, NodeView, SwarmRecord, SwarmView,
 };
 pub use http::{AdminToken, AdminTokenError, FleetTokens, FrontConfig, WebRegistration};
 pub use identities::{Identity, Page};

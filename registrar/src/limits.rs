@@ -30,6 +30,15 @@ pub const PORT_AVOIDED_MS: i64 = 10 * 60 * 1_000;
 /// Ports that are remembered as taken by somebody else.
 pub const PORTS_AVOIDED_MAX: usize = 4_096;
 
+/// A cell that has reported nothing for so long gets nobody new. It reports every few seconds.
+pub const CELL_SILENT: Duration = Duration::from_secs(15);
+
+/// A machine whose agent has reported nothing for so long is silent: its cells get nobody new.
+pub const NODE_SILENT: Duration = Duration::from_secs(15);
+
+/// Thousandths of a machine's scarcest resource that may be used before its cells get nobody new.
+pub const PRESSURE_MAX: u16 = 950;
+
 /// Ranges in one list of ports.
 pub const PORT_RANGES_MAX: usize = 64;
 
@@ -156,6 +165,9 @@ pub const SWARMS_MAX: usize = 64;
 
 /// Nodes that are known, in all swarms.
 pub const NODES_MAX: usize = 1_024;
+
+/// Minutes of each cell's counts that are kept.
+pub const CELL_HISTORY_MINUTES: usize = 120;
 
 /// Cells that are to run, in all swarms: routers are told of all of them each time.
 pub const CELLS_MAX: usize = 1_024;

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 
 use crate::book::Book;
 use crate::checkpoint::Kept;
+use crate::choice::Policy;
 use crate::error::LedgerError;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Measures};
 use crate::ledger::Ledger;
 use crate::limits::TEND_EVERY;
 use crate::metrics::Metrics;
@@ -60,6 +61,16 @@ impl Registrar {
     /// Adds what is counted here to `registry`, whose prefix should say that it is the registrar's.
     pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
         self.metrics.register(registry);
+        if let Some(fleet) = &self.fleet {
+            registry.register_collector(Box::new(Measures::new(Arc::clone(fleet))));
+        }
+    }
+
+    /// How cells are chosen from now on; without other machines there is nothing to choose.
+    pub fn place_by(&self, policy: Policy) {
+        if let Some(fleet) = &self.fleet {
+            fleet.place_by(policy);
+        }
     }
 
     /// Whether every write so far became durable or still may; after a failure only a restart helps.

@@ -11,8 +11,16 @@
 //! table, or of two while it has undelivered notifications.
 
 mod cell;
+mod door;
+mod error;
+pub mod follow;
 mod limits;
+mod looks;
 mod reminders;
+mod settle;
+mod shelf;
 mod wake;
 
-pub use cell::{Cell, CellConfig, CellCounters, CellError, Resident};
+pub use cell::{Cell, CellConfig, CellCounters, Resident};
+pub use door::Door;
+pub use error::CellError;

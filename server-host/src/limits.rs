@@ -44,3 +44,47 @@ pub const REMINDED_AFTER_FAILURE: Duration = Duration::from_secs(600);
 
 /// How often the watermarks are synced while somebody is awake.
 pub const WATERMARK_SYNC_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a cell looks whether the stores of those who are awake were opened elsewhere.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Such looks at once: each takes a thread of the blocking pool.
+pub const LOOKS_MAX: usize = 16;
+
+/// Connections of routers whose preface is not read yet; a router is one address.
+pub const DOOR: AcceptLimits = AcceptLimits {
+    connections_max: 4_096,
+    handshakes_max: 4_096,
+    per_address_max: 1_024,
+    handshake_deadline: Duration::from_secs(5),
+};
+
+/// How long a client waits who comes before a new cell knows who lives in it.
+pub const READY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Servers that one cell takes, and orders that it has under way.
+pub const RESIDENTS_MAX: usize = 200_000;
+
+/// Volumes that are made, let go of or removed at once.
+pub const ORDERS_AT_ONCE: usize = 16;
+
+/// How long a cell asks its registrar to wait for something new.
+pub const ROSTER_WAIT: Duration = Duration::from_secs(25);
+
+/// Between two questions for the roster there is at least this.
+pub const ROSTER_TURN_MIN: Duration = Duration::from_millis(100);
+
+/// For the registrar's answer beyond what it was asked to wait.
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes of a roster: [`RESIDENTS_MAX`] with long names.
+pub const ROSTER_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// How often a cell tells how it goes; what was done it tells at once.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The first pause after the registrar was of no use; it doubles…
+pub const ASK_PAUSE_MIN: Duration = Duration::from_millis(200);
+
+/// …up to this.
+pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(10);

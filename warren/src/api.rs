@@ -1,5 +1,7 @@
 //! The registrar's API, from a client's side.
 
+mod fleet;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use crate::data_dir::DataDir;
 use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
 use crate::files::read_token;
+
+pub use fleet::{CellView, NewCell, NodeView, PlacementView, SwarmView};
 
 /// How often a registration is asked for again when no answer came. Asking with the same
 /// registration id does it once.
@@ -92,8 +96,7 @@ impl Api {
     }
 
     pub async fn show(&self, identity: &AtSign) -> Result<Map<String, Value>, Failure> {
-        let path = format!("/v1/identities/{}", encode(identity));
-        parsed(&self.ask(Method::GET, &path, None).await?)
+        self.get(&format!("/v1/identities/{}", encode(identity))).await
     }
 
     pub async fn list(&self, after: Option<&str>) -> Result<Page, Failure> {
@@ -101,12 +104,16 @@ impl Api {
             Some(name) => format!("/v1/identities?after={}", percent_encode(name)),
             None => "/v1/identities".to_owned(),
         };
-        parsed(&self.ask(Method::GET, &path, None).await?)
+        self.get(&path).await
     }
 
     pub async fn delete(&self, identity: &AtSign) -> Result<(), Failure> {
         let path = format!("/v1/identities/{}", encode(identity));
         self.ask(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        parsed(&self.ask(Method::GET, path, None).await?)
     }
 
     async fn ask(

@@ -9,8 +9,13 @@ use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
 use registrar::PortRanges;
 
+use crate::cell::CellCommand;
 use crate::directory::dns::DnsArgs;
+use crate::health::HealthArgs;
+use crate::node::NodeCommand;
+use crate::placement::PlacementCommand;
 use crate::registrar::RegistrarCommand;
+use crate::swarm::SwarmCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -41,6 +46,20 @@ pub enum Command {
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Make swarms known, list and forget them
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
+    /// List machines, drain them and let them work again
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Explain where identities go
+    #[command(subcommand)]
+    Placement(PlacementCommand),
+    /// Run a cell of personal servers; create, list, change and delete cells
+    #[command(subcommand)]
+    Cell(CellCommand),
+    /// Ask a daemon on this machine whether it is well
+    Health(HealthArgs),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell

@@ -68,7 +68,9 @@ impl Fleet {
     pub(crate) fn report_cell(&self, id: CellId, report: CellReport) -> Result<(), FleetError> {
         let now = self.clock.now();
         let mut state = self.state();
-        run_by(&mut state, id, report.term)?.report = Some((report.counts, now));
+        let cell = run_by(&mut state, id, report.term)?;
+        cell.report = Some((report.counts, now));
+        cell.history.note(report.counts, now);
         report.done.into_iter().for_each(|done| state.done(id, done));
         Ok(())
     }

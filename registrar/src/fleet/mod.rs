@@ -4,16 +4,18 @@
 //! within one run of the registrar, and runs only grow. What is told is durable: what lies in the
 //! store is written before, and everything else is made from it at the start.
 //!
-//! The core (`latest`, `choose`, `state`, `orders`) decides without waiting; the rest waits for it.
+//! The core (`latest`, `state`, `placing`, `orders`) decides without waiting; the rest waits for it.
 
 mod cells;
-mod choose;
 mod error;
 mod follow;
+mod history;
 mod hosts;
 mod latest;
+mod measures;
 mod operators;
 mod orders;
+mod placing;
 mod records;
 mod state;
 mod steps;
@@ -26,12 +28,15 @@ use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use tokio::sync::watch;
 
-pub use choose::{Candidate, NoRoom, NodeState, choose_cell};
 pub use error::FleetError;
 pub(crate) use follow::Follower;
+pub use history::Minute;
+pub(crate) use measures::Measures;
 pub use operators::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
+pub use placing::NoRoom;
 pub use records::{CellRecord, CellStart, CellState, NodeRecord, SwarmRecord};
 
+use crate::choice::{Explanation, Policy, Wish};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::ports::PortRanges;
@@ -61,7 +66,7 @@ impl Fleet {
         probe: Arc<dyn Probe>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, LedgerError> {
-        let mut state = State::new(ledger.run());
+        let mut state = State::new(ledger.run(), clock.now());
         ledger.all(keys::SWARM_PREFIX, |key, record| {
             state.apply(Fact::Swarm(keys::swarm_of(key)?, Some(record)));
             Ok(())
@@ -96,6 +101,21 @@ impl Fleet {
     /// Chooses the cell of a new volume.
     pub(crate) fn settle(&self, volume: VolumeId) -> Result<CellId, NoRoom> {
         self.state().settle(volume, self.clock.now())
+    }
+
+    /// How cells are chosen from now on.
+    pub(crate) fn place_by(&self, policy: Policy) {
+        self.state().policy = policy;
+    }
+
+    /// How cells are chosen.
+    pub(crate) fn policy(&self) -> Policy {
+        self.state().policy
+    }
+
+    /// What a choice made now would come to; whoever lives in `home` is not counted there.
+    pub(crate) fn explain(&self, wish: Wish, home: Option<CellId>) -> Explanation {
+        self.state().explain(wish, home, self.clock.now())
     }
 
     /// The volume is gone, or never came to be.

@@ -12,6 +12,7 @@ use protocol::control::roster::CellCounts;
 use serde::{Deserialize, Serialize};
 
 use super::cells::known;
+use super::history::Minute;
 use super::records::{CellRecord, CellState, NodeRecord, SwarmRecord};
 use super::state::{Cell, Fact, Node, State};
 use super::{Fleet, FleetError};
@@ -166,6 +167,13 @@ impl Fleet {
         let (now, state) = (self.clock.now(), self.state());
         let cell = state.cells.get(&id).ok_or(FleetError::UnknownCell(id))?;
         Ok(state.cell_view(id, cell, now))
+    }
+
+    /// How a cell went in the minutes in which it reported, oldest first.
+    pub(crate) fn history(&self, id: CellId) -> Result<Vec<Minute>, FleetError> {
+        let state = self.state();
+        let cell = state.cells.get(&id).ok_or(FleetError::UnknownCell(id))?;
+        Ok(cell.history.minutes().copied().collect())
     }
 
     /// A new cell.

@@ -12,15 +12,22 @@ use protocol::control::routes::{CellPlace, Route, Target};
 use protocol::{Term, Timestamp, VolumeId};
 use tokio::sync::watch;
 
-use super::choose::{Candidate, NoRoom, NodeState, choose_cell};
+use super::history::History;
 use super::latest::Latest;
 use super::orders::Waiting;
 use super::records::{CellRecord, CellState, NodeRecord, SwarmRecord};
+use crate::choice::Policy;
 use crate::limits::{RELEASES_KEPT_MAX, ROUTES_CLOSED_KEPT_MAX};
 use crate::state::State as NameState;
 
 pub(super) struct State {
     pub(super) run: u64,
+    /// When that began.
+    pub(super) since: Timestamp,
+    /// How cells are chosen.
+    pub(super) policy: Policy,
+    /// The one that was chosen last.
+    pub(super) last: Option<CellId>,
     pub(super) swarms: BTreeMap<SwarmName, SwarmRecord>,
     pub(super) cells: BTreeMap<CellId, Cell>,
     pub(super) nodes: BTreeMap<NodeName, Node>,
@@ -44,6 +51,8 @@ pub(super) struct Cell {
     pub(super) is_leaving: bool,
     /// What its process told last, and when.
     pub(super) report: Option<(CellCounts, Timestamp)>,
+    /// The minutes before.
+    pub(super) history: History,
 }
 
 pub(super) struct Node {
@@ -61,9 +70,12 @@ pub(super) enum Fact {
 }
 
 impl State {
-    pub(super) fn new(run: u64) -> Self {
+    pub(super) fn new(run: u64, since: Timestamp) -> Self {
         Self {
             run,
+            since,
+            policy: Policy::default(),
+            last: None,
             swarms: BTreeMap::new(),
             cells: BTreeMap::new(),
             nodes: BTreeMap::new(),
@@ -138,14 +150,7 @@ impl State {
         true
     }
 
-    /// Chooses a cell for a new volume, which counts there from now on.
-    pub(super) fn settle(&mut self, volume: VolumeId, now: Timestamp) -> Result<CellId, NoRoom> {
-        let cell = choose_cell(self.candidates(now))?;
-        self.move_in(volume, cell);
-        Ok(cell)
-    }
-
-    fn move_in(&mut self, volume: VolumeId, id: CellId) {
+    pub(super) fn move_in(&mut self, volume: VolumeId, id: CellId) {
         if self.homes.insert(volume, id).is_none()
             && let Some(cell) = self.cells.get_mut(&id)
         {
@@ -160,28 +165,6 @@ impl State {
         if let Some(cell) = home.and_then(|id| self.cells.get_mut(&id)) {
             cell.residents = cell.residents.saturating_sub(1);
             cell.roster.forget(volume);
-        }
-    }
-
-    pub(super) fn candidates(&self, now: Timestamp) -> impl Iterator<Item = Candidate<'_>> {
-        let open = self.cells.iter().filter(|(_, cell)| cell.record.is_active());
-        open.filter(|(_, cell)| !cell.is_leaving).map(move |(id, cell)| Candidate {
-            cell: *id,
-            swarm: &cell.record.swarm,
-            on: &cell.record.on,
-            residents: cell.residents,
-            capacity: usize::try_from(cell.record.capacity).unwrap_or(usize::MAX),
-            node: cell.record.start.as_ref().map(|start| self.node_state(&start.node, now)),
-        })
-    }
-
-    fn node_state<'a>(&'a self, name: &'a NodeName, now: Timestamp) -> NodeState<'a> {
-        let node = self.nodes.get(name);
-        let report = node.and_then(|node| node.report.as_ref());
-        NodeState {
-            node: name,
-            report: report.map(|(report, at)| (report, now.0.saturating_sub(at.0))),
-            availability: node.and_then(|node| node.wish).unwrap_or_default(),
         }
     }
 
@@ -225,6 +208,7 @@ impl Cell {
             residents: 0,
             is_leaving: false,
             report: None,
+            history: History::default(),
         }
     }
 

@@ -41,7 +41,7 @@ problems! {
     no_port_left = SERVICE_UNAVAILABLE, "no-port-left", "There is no room for another server",
         "The operator starts warren with more ports, such as --ports 25000-32767,20000-24999, or deletes identities that nobody needs.";
     no_room = SERVICE_UNAVAILABLE, "no-room", "There is no room for another server",
-        "The operator adds a cell (POST /v1/cells) or gives one more room; then try again with the same Idempotency-Key.";
+        "The operator asks why (warren placement explain @NAME), adds a cell or gives one more room; then try again with the same Idempotency-Key.";
     superseded = CONFLICT, "superseded", "Somebody else runs this cell",
         "Serve nobody any more, and end. A new start asks for a term of its own.";
     unknown_in_fleet = NOT_FOUND, "unknown", "There is no such thing",

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::http::{Answer, TOKEN, ask_with};
 use crate::world::{World, id, name, run, state};
 
-const CELLS: &str = "a-token-of-the-cells";
+pub const CELLS: &str = "a-token-of-the-cells";
 const ROUTERS: &str = "a-token-of-the-routers";
 const HOSTS: &str = "a-token-of-the-hosts";
 
@@ -36,20 +36,20 @@ impl Probe for Answers {
     }
 }
 
-struct Fleet {
-    registrar: Arc<Registrar>,
+pub struct Fleet {
+    pub registrar: Arc<Registrar>,
     service: Router,
 }
 
 /// A process that runs a cell.
-struct Process {
-    cell: CellId,
-    term: Term,
+pub struct Process {
+    pub cell: CellId,
+    pub term: Term,
 }
 
 impl Fleet {
     /// The registrar's next start on this world's store.
-    fn open(world: &World) -> Self {
+    pub fn open(world: &World) -> Self {
         let registrar = world.open_fleet(Arc::new(Answers));
         let token = |text| AdminToken::parse(text).unwrap();
         let config = FrontConfig {
@@ -64,7 +64,7 @@ impl Fleet {
     }
 
     /// With one swarm and one cell.
-    async fn with_a_cell(world: &World) -> Self {
+    pub async fn with_a_cell(world: &World) -> Self {
         let fleet = Self::open(world);
         let swarm = fleet.admin(Method::POST, "/v1/swarms", r#"{"swarm":"eu-1"}"#).await;
         assert_eq!(swarm.status, StatusCode::CREATED, "{}", swarm.body);
@@ -73,12 +73,12 @@ impl Fleet {
         fleet
     }
 
-    async fn ask(&self, token: &str, method: Method, path: &str, body: &str) -> Answer {
+    pub async fn ask(&self, token: &str, method: Method, path: &str, body: &str) -> Answer {
         let header = [("authorization", &*format!("Bearer {token}"))];
         ask_with(&self.service, method, path, body, &header).await
     }
 
-    async fn admin(&self, method: Method, path: &str, body: &str) -> Answer {
+    pub async fn admin(&self, method: Method, path: &str, body: &str) -> Answer {
         self.ask(TOKEN, method, path, body).await
     }
 
@@ -102,13 +102,13 @@ impl Fleet {
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    async fn report_node(&self, node: &str, address: &str) -> Answer {
+    pub async fn report_node(&self, node: &str, address: &str) -> Answer {
         let report = node_report(address).to_string();
         self.ask(HOSTS, Method::PUT, &format!("/v1/nodes/{node}"), &report).await
     }
 }
 
-fn node_report(address: &str) -> Value {
+pub fn node_report(address: &str) -> Value {
     json!({
         "swarm": "eu-1", "hostname": "host", "address": address,
         "engine": {"is_answering": true, "is_leader": false, "availability": "active",
@@ -129,14 +129,18 @@ impl Process {
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    async fn report(&self, fleet: &Fleet, done: Vec<Done>) -> Answer {
+    pub async fn report(&self, fleet: &Fleet, done: Vec<Done>) -> Answer {
         let report = CellReport { term: self.term, done, counts: CellCounts::default() };
         let path = format!("/v1/cells/{}/reports", self.cell);
         fleet.ask(CELLS, Method::POST, &path, &serde_json::to_string(&report).unwrap()).await
     }
 
     /// Follows the roster for ever, and does what it says in this way.
-    async fn work(&self, fleet: &Fleet, mut act: impl FnMut(&Order) -> Option<Outcome>) -> Answer {
+    pub async fn work(
+        &self,
+        fleet: &Fleet,
+        mut act: impl FnMut(&Order) -> Option<Outcome>,
+    ) -> Answer {
         let mut query = "wait=30".to_owned();
         loop {
             let answer = self.try_roster(fleet, &query).await;
@@ -170,7 +174,7 @@ fn after(roster: &Roster) -> String {
     format!("run={}&after={}&wait=30", roster.upto.run, roster.upto.number)
 }
 
-fn obey(order: &Order) -> Option<Outcome> {
+pub fn obey(order: &Order) -> Option<Outcome> {
     match order {
         Order::Create { .. } => Some(Outcome::Created),
         Order::Remove { .. } => Some(Outcome::Removed),
@@ -179,7 +183,7 @@ fn obey(order: &Order) -> Option<Outcome> {
 }
 
 /// Registers while the cell works.
-async fn register(
+pub async fn register(
     fleet: &Fleet,
     process: &Process,
     who: &str,

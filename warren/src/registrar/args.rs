@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 use protocol::{Address, HostName};
 use registrar::PortRanges;
+use registrar::choice::Policy;
 
 use crate::args::{DataDirArg, LogFormatArg, RedisArgs, StoreArgs, TlsArgs, WebRegistrationArg};
 
@@ -44,6 +45,10 @@ pub struct RegistrarArgs {
         env = "WARREN_PORTS"
     )]
     pub ports: PortRanges,
+    /// Which cell a new identity goes to: least-loaded, round-robin, resources (of its machine) or
+    /// packing (few cells, as full as may be)
+    #[arg(long, value_name = "POLICY", default_value_t, env = "WARREN_PLACEMENT_POLICY")]
+    pub placement_policy: Policy,
     #[command(flatten)]
     pub tls: TlsArgs,
     /// Master key, kept outside the data directory (made if absent)

@@ -97,8 +97,11 @@ fn open(args: &RegistrarArgs, dir: &DataDir, tls: &Tls) -> Result<Arc<Registrar>
     let key = keyring.derive("registrar activation");
     // Whom the registrar itself has placed is called wherever it is.
     let dialer = Dialer::new(tls.client.clone(), DialPolicy::Any, net::limits::DIAL_DEADLINE);
-    Registrar::open_fleet(config, store, &key, Arc::new(dialer), Arc::new(SystemClock))
-        .map_err(|e| failed(&e))
+    let registrar =
+        Registrar::open_fleet(config, store, &key, Arc::new(dialer), Arc::new(SystemClock));
+    let registrar = registrar.map_err(|e| failed(&e))?;
+    registrar.place_by(args.placement_policy);
+    Ok(registrar)
 }
 
 fn announce(

@@ -98,7 +98,7 @@ impl Parts {
             Arc::clone(&tls.roots),
             Limits::default(),
         ));
-        let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after) };
+        let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after), term: None };
         let cell = Cell::start(
             config,
             ground.volumes,

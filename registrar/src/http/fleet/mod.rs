@@ -3,6 +3,7 @@
 mod cells;
 mod hosts;
 mod operators;
+mod placement;
 mod routers;
 
 use std::str::FromStr;
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Router<Front> {
     Router::new()
         .route("/cells", get(operators::cells).post(operators::add_cell))
         .route("/cells/{cell}", cell)
+        .route("/cells/{cell}/history", get(operators::cell_history))
         .route("/cells/{cell}/terms", post(cells::begin))
         .route("/cells/{cell}/roster", get(cells::roster))
         .route("/cells/{cell}/reports", reports)
@@ -38,6 +40,7 @@ pub(super) fn routes() -> Router<Front> {
         .route("/nodes/{node}", node)
         .route("/swarms", get(operators::swarms).post(operators::add_swarm))
         .route("/swarms/{swarm}", get(operators::swarm).delete(operators::remove_swarm))
+        .route("/identities/{name}/placement", get(placement::explain))
         .route("/swarms/{swarm}/plan", get(hosts::plan))
 }
 

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use protocol::control::fleet::Availability;
-use protocol::control::names::SwarmName;
+use protocol::control::names::{CellId, SwarmName};
 use serde::{Deserialize, Serialize};
 
 use super::{Asked, Body, PathText, Problem, json, name, query};
-use crate::fleet::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
+use crate::fleet::{CellOrder, CellPatch, CellView, Minute, NodeView, SwarmView};
 use crate::http::token::OfOperators;
 
 #[derive(Serialize)]
@@ -23,6 +23,12 @@ pub(super) struct Nodes {
 #[derive(Serialize)]
 pub(super) struct Cells {
     cells: Vec<CellView>,
+}
+
+#[derive(Serialize)]
+pub(super) struct History {
+    cell: CellId,
+    minutes: Vec<Minute>,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +110,14 @@ pub(super) async fn cell(
     path: PathText,
 ) -> Result<Json<CellView>, Problem> {
     Ok(Json(fleet.cell(name(path)?)?))
+}
+
+pub(super) async fn cell_history(
+    OfOperators(fleet): OfOperators,
+    path: PathText,
+) -> Result<Json<History>, Problem> {
+    let cell = name(path)?;
+    Ok(Json(History { cell, minutes: fleet.history(cell)? }))
 }
 
 pub(super) async fn add_cell(
