@@ -139,3 +139,12 @@ pub const PREFACE_DEADLINE: Duration = Duration::from_secs(5);
 pub const PREFACE_AGE_MAX: Duration = Duration::from_secs(60);
 /// Shorter keys between routers and cells could be guessed.
 pub const LINK_KEY_BYTES_MIN: usize = 32;
+
+/// For a router's connection to a cell.
+pub const LINK_DIAL_DEADLINE: Duration = Duration::from_secs(2);
+/// A cell that fell silent is asked for a sign of life after this, and then at the interval…
+pub const LINK_KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
+/// …which is shorter than for clients, since the way is short and a dead machine is to be noticed.
+pub const LINK_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// A cell whose machine confirms nothing for so long is gone.
+pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(20);

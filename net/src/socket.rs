@@ -40,6 +40,18 @@ pub fn bound_buffers(listener: &TcpListener, bytes: usize) -> io::Result<()> {
     socket.set_recv_buffer_size(bytes)
 }
 
+/// Takes a connection that somebody else accepted: small writes without delay, signs of life asked
+/// of silent peers.
+///
+/// # Errors
+/// Those of the system.
+pub fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    let stream = TcpStream::from_std(stream)?;
+    prepare(&stream)?;
+    Ok(stream)
+}
+
 /// A connection before TLS.
 #[derive(Debug)]
 pub struct Socket(Wire);

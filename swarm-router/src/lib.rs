@@ -1,19 +1,36 @@
 //! Carries a connection to the server it is meant for, and never looks inside.
 //!
 //! **For:** listening on the identities' ports, very many of them, and handing each connection to
-//! the [`Backend`] that its route names. The backend wakes the server and holds the client
-//! meanwhile; TLS passes through and ends there.
-//! **Owns:** the route table (port → volume) and the listening sockets.
-//! **Never:** holds a key, terminates TLS, reads a byte of a conversation, opens a volume, or
-//! decides where something runs.
+//! the [`Backend`] that its route names. In one process that is the cell itself, which wakes the
+//! server and holds the client meanwhile; between machines it is the [`Forwarder`], which carries
+//! the connection to the cell and says on whose behalf. TLS passes through and ends there.
+//! **Owns:** the route table (port → volume), the listening sockets, and what is known of where
+//! cells are (volume → cell → address), which a [`Follower`] hears from the registrar.
+//! **Never:** holds an identity's key, terminates TLS, looks at a byte of a conversation, opens a
+//! volume, or decides where something runs.
 //!
 //! One thread polls all listeners. A route costs a socket and a few dozen bytes: no task, no
 //! thread, no buffer. The table's lock is held for a look-up and an `accept`, never across a wait.
+//! A connection that is carried costs a task and two sockets, and a buffer only while one side does
+//! not take what the other sends.
+//!
+//! **How it fails:** without the registrar everything stays as it was last told. A cell that is gone
+//! costs its own clients up to [`HOLD_MAX`](limits::HOLD_MAX), and nobody else anything.
 
-mod limits;
+mod doors;
+mod follow;
+mod forward;
+mod known;
+pub mod limits;
 mod listen;
+mod relay;
 mod route_table;
+mod source;
 
+pub use follow::{Follower, FollowerStatus};
+pub use forward::{Forwarder, ForwarderCounters};
+pub use known::NewsError;
 pub use limits::CONNECTIONS_MAX;
 pub use listen::{Arrival, Backend, ConnectionPermit, Router, RouterCounters};
 pub use route_table::RouteError;
+pub use source::{Asked, HttpsRoutes, RouteSource};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use net::accept::AcceptLimits;
+
 /// Connections handed over and not yet ended, over all routes. One more is accepted and closed.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
@@ -16,3 +18,52 @@ pub const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often a port that something else occupies is tried again.
 pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Connections that are carried to cells, over all and for one client's address. Nobody shakes
+/// hands here.
+pub const GATE: AcceptLimits = AcceptLimits {
+    connections_max: CONNECTIONS_MAX,
+    handshakes_max: 0,
+    per_address_max: 2_048,
+    handshake_deadline: Duration::ZERO,
+};
+
+/// Of them those that wait for their cell, over all and for one client's address: whoever waits for
+/// a cell that is gone leaves room for those whose cells are there.
+pub const HOLD_GATE: AcceptLimits = AcceptLimits {
+    connections_max: 8_192,
+    handshakes_max: 0,
+    per_address_max: 512,
+    handshake_deadline: Duration::ZERO,
+};
+
+/// How long a client waits for her cell to be started elsewhere.
+pub const HOLD_MAX: Duration = Duration::from_secs(20);
+
+/// Pauses between tries to reach a cell, unless its place changes: from this…
+pub const REACH_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// …to this.
+pub const REACH_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes that are taken from one side before they are given to the other.
+pub const COPY_BYTES: usize = 16 * 1024;
+
+/// A side that takes none of what is there for it for so long is given up.
+pub const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// How long a client may go on after her server has ended.
+pub const AFTER_SERVER_MAX: Duration = Duration::from_secs(30);
+
+/// How long the registrar is asked to wait for news.
+pub const NEWS_WAIT: Duration = Duration::from_secs(25);
+
+/// How long beyond that an answer may take, and the way to it.
+pub const NEWS_GRACE: Duration = Duration::from_secs(10);
+
+/// Pauses after answers that were none, from this…
+pub const NEWS_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// …to this.
+pub const NEWS_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Between two answers, so that a burst of news is one.
+pub const NEWS_TURN: Duration = Duration::from_millis(10);

@@ -15,6 +15,7 @@ use crate::health::HealthArgs;
 use crate::node::NodeCommand;
 use crate::placement::PlacementCommand;
 use crate::registrar::RegistrarCommand;
+use crate::router::args::RouterCommand;
 use crate::swarm::SwarmCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
@@ -43,6 +44,9 @@ pub enum Command {
     /// Run the registrar alone, for cells, routers and agents on other machines
     #[command(subcommand)]
     Registrar(RegistrarCommand),
+    /// Carry connections to the cells of a swarm, on each of its machines
+    #[command(subcommand)]
+    Router(RouterCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),

@@ -29,6 +29,7 @@ mod redis;
 mod registrar;
 mod renewal;
 mod resolve;
+mod router;
 mod signals;
 mod swarm;
 mod table;
@@ -64,6 +65,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
         Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
         }

@@ -10,6 +10,7 @@ mod bench;
 mod command;
 mod conformance;
 mod fuzz;
+mod image;
 mod lab;
 mod place;
 mod python;
@@ -69,6 +70,8 @@ enum Task {
         #[arg(long, value_name = "N", default_value_t = 60)]
         seconds: u64,
     },
+    /// Builds a container image of the program, as an archive for `docker load`.
+    Image(image::ImageArgs),
     /// A real Docker Swarm of several hosts on this machine; as root.
     #[command(subcommand)]
     Lab(lab::Task),
@@ -100,6 +103,7 @@ fn run(task: &Task, place: &Place) -> Result<(), Failure> {
         Task::Fuzz { target, seconds } => {
             fuzz::run(place, target.as_deref(), Duration::from_secs(*seconds))
         }
+        Task::Image(args) => image::run(place, args),
         Task::Lab(task) => Ok(lab::run(task)?),
     }
 }

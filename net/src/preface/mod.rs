@@ -5,6 +5,7 @@
 //! worth nothing. Whoever can listen between the two may send one again within a minute; it opens a
 //! connection under another's address and no more, for TLS and every proof of identity come after.
 
+mod dial;
 mod key;
 mod wire;
 
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::limits::PREFACE_DEADLINE;
 
+pub use dial::dial;
 pub use key::{LinkKey, LinkKeyError};
 
 /// Whose connection it is, and where it leads.
