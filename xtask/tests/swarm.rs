@@ -12,7 +12,7 @@ mod writer;
 
 use std::time::Duration;
 
-use world::World;
+use world::{NODES, World};
 
 const PEOPLE: usize = 12;
 
@@ -20,49 +20,49 @@ fn pause(seconds: u64) {
     std::thread::sleep(Duration::from_secs(seconds));
 }
 
+/// Nobody's acknowledged write is lost, whatever dies, and everybody writes again; what a person reads
+/// after it is never older than what she wrote.
 #[test]
 fn no_acknowledged_write_is_lost_whatever_dies() {
     let world = World::start("storm");
+    world.sdk_passes_every_check(["@alice🛠", "@bob"]);
     let writers = world.writers(PEOPLE);
+    let outage = |what: &str, fault: &dyn Fn()| {
+        world.outage(&writers, fault).report(what);
+        world.is_whole();
+        world.warren(&["identity", "register", &format!("@after-{}", what.replace(' ', "-"))]);
+    };
 
-    world.outage(&writers, || pause(3)).report("nothing");
-
-    world
-        .outage(&writers, || {
-            for node in 1..=world::NODES {
-                kill_containers(&world, node, "-cell-");
-            }
-        })
-        .report("all cells killed");
-
-    world
-        .outage(&writers, || {
-            world.lab("kill", &["3"]);
-        })
-        .report("a node loses its power");
-    world.lab("start", &["3"]);
-
-    world
-        .outage(&writers, || {
-            world.lab("cut", &["2"]);
-            pause(20);
-            world.lab("heal", &["2"]);
-        })
-        .report("a link is cut for 20 s");
-
-    world
-        .outage(&writers, || {
-            world.lab("pause", &["1"]);
-            pause(20);
-            world.lab("resume", &["1"]);
-        })
-        .report("a node stands still for 20 s");
-}
-
-/// kill -9 for all containers of a node whose name has this in it.
-fn kill_containers(world: &World, node: usize, part: &str) {
-    let list = world.docker(node, &["ps", "--quiet", "--filter", &format!("name={part}")]);
-    for container in list.split_whitespace() {
-        world.docker(node, &["kill", container]);
-    }
+    outage("nothing", &|| pause(2));
+    outage("all cells killed", &|| {
+        (1..=NODES).for_each(|node| world.kill_containers(node, "-cell-"));
+    });
+    outage("the registrar killed", &|| {
+        (1..=NODES).for_each(|node| world.kill_containers(node, "warren_registrar"));
+        pause(3);
+    });
+    outage("an engine hangs for 10 s", &|| {
+        world.engine(2, "STOP");
+        pause(10);
+        world.engine(2, "CONT");
+    });
+    outage("a node loses its power", &|| {
+        world.lab("kill", &["3"]);
+        pause(10);
+        world.lab("start", &["3"]);
+    });
+    outage("a link is cut for 15 s", &|| {
+        world.lab("cut", &["2"]);
+        pause(15);
+        world.lab("heal", &["2"]);
+    });
+    outage("a node stands still for 20 s", &|| {
+        world.lab("pause", &["1"]);
+        pause(20);
+        world.lab("resume", &["1"]);
+    });
+    outage("all nodes lose their power", &|| {
+        (1..=NODES).for_each(|node| drop(world.lab("kill", &[&node.to_string()])));
+        (1..=NODES).for_each(|node| drop(world.lab("start", &[&node.to_string()])));
+    });
 }

@@ -181,6 +181,24 @@ pub fn check(with_network_volume: bool) -> Result<(), Error> {
     tools::check(None, with_network_volume).map(drop)
 }
 
+/// Brings the smallest lab up and takes it away, to see whether this machine allows it.
+///
+/// # Errors
+/// [`Error`]: what it does not allow.
+pub fn try_out() -> Result<(), Error> {
+    const NAME: &str = "tryout";
+    let wanted = Wanted {
+        name: NAME.into(),
+        nodes: 1,
+        managers: 1,
+        volume: Volume::SharedFolder,
+        heartbeat_seconds: HEARTBEAT_SECONDS,
+        dockerd: None,
+    };
+    let outcome = up::up(&wanted);
+    outcome.and(up::down(NAME))
+}
+
 impl At {
     fn with(&self, act: impl FnOnce(&Node<'_>) -> Result<(), Error>) -> Result<(), Error> {
         tools::check_root()?;

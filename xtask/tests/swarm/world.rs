@@ -1,7 +1,8 @@
 //! A lab with a whole warren on it, and people who write.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,9 @@ use testkit::client_config;
 use crate::writer::Writer;
 
 pub const NODES: usize = 3;
+const CELLS: usize = 3;
+
+const FLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/sdk_flow.py");
 
 /// Longest that everybody may take to write again after a fault.
 const RECOVERY: Duration = Duration::from_secs(90);
@@ -49,9 +53,14 @@ impl World {
     }
 
     pub fn tries(&self, task: &str, words: &[&str]) -> Output {
+        self.command(task, words).output().unwrap()
+    }
+
+    fn command(&self, task: &str, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        command.args(["lab", task, "--name", self.name]).args(words).output().unwrap()
+        command.args(["lab", task, "--name", self.name]).args(words);
+        command
     }
 
     /// `warren …` as an operator of this warren.
@@ -61,6 +70,59 @@ impl World {
 
     pub fn docker(&self, node: usize, words: &[&str]) -> String {
         self.lab("exec", &[&[&node.to_string(), "--", "docker"], words].concat())
+    }
+
+    /// kill -9 for all containers of a node whose name has this in it.
+    pub fn kill_containers(&self, node: usize, part: &str) {
+        let list = self.docker(node, &["ps", "--quiet", "--filter", &format!("name={part}")]);
+        for container in list.split_whitespace() {
+            self.docker(node, &["kill", container]);
+        }
+    }
+
+    /// Sends a signal to a node's engine alone: its containers go on.
+    pub fn engine(&self, node: usize, signal: &str) {
+        let kill = format!("kill -{signal} \"$(cat /run/docker.pid)\"");
+        self.lab("exec", &[&node.to_string(), "--", "sh", "-c", &kill]);
+    }
+
+    /// Waits until all nodes are there, and every cell runs.
+    pub fn is_whole(&self) {
+        let start = Instant::now();
+        let is_whole = || {
+            let status = self.lab("status", &["--json"]);
+            let cells = self.tries("client", &["--", "warren", "cell", "list"]);
+            let cells = String::from_utf8_lossy(&cells.stdout).into_owned();
+            status.matches("\"Ready\"").count() == NODES
+                && !status.contains("\"Unreachable\"")
+                && cells.lines().filter(|line| line.contains(" runs ")).count() == CELLS
+        };
+        while !is_whole() {
+            assert!(start.elapsed() < RECOVERY, "the swarm does not come together again");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Registers two people who go their whole way with the published Python SDK, unmodified.
+    pub fn sdk_passes_every_check(&self, people: [&str; 2]) {
+        let python = std::env::var("WARREN_TEST_PYTHON")
+            .expect("this test needs Python with the SDK: run it through `cargo xtask test`");
+        let handover = people.map(|name| self.warren(&["identity", "register", name, "--json"]));
+        let mut flow = self
+            .command("client", &["--", &python, "-u", FLOW, "--directory", "warren.lab:6464"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        flow.stdin.take().unwrap().write_all(handover.join("\n").as_bytes()).unwrap();
+        let output = flow.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{complaints}");
+        let script = std::fs::read_to_string(FLOW).unwrap();
+        let checks = script.lines().filter(|line| line.starts_with("@check(")).count();
+        assert!(checks >= 20 && said.contains(&format!("all {checks} checks passed")), "{said}");
     }
 
     pub fn folder(&self) -> PathBuf {
