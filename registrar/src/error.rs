@@ -92,6 +92,9 @@ pub enum RegisterError {
     /// Every cell is full.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// All servers share the one cell in this process.
+    #[error("servers here are all in one process, so none can have a cell of its own")]
+    OneTier,
     /// Its epochs are used up.
     #[error(transparent)]
     NoEpochLeft(#[from] NoEpochLeft),

@@ -45,6 +45,7 @@ mod secret;
 mod state;
 mod store;
 mod swarm;
+mod tier;
 mod turns;
 mod web;
 
@@ -70,3 +71,4 @@ pub use secret::{ActivationSecret, feed_key};
 pub use state::State;
 pub use store::{PostgresTarget, Store, StoreFault, StoreOpenError};
 pub use swarm::{BoxFuture, Step, Swarm, SwarmError, SwarmStep};
+pub use tier::Tier;

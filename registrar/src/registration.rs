@@ -16,6 +16,7 @@ use crate::opening::random;
 use crate::registrar::Registrar;
 use crate::secret::ActivationSecret;
 use crate::swarm::{Step, SwarmError};
+use crate::tier::Tier;
 
 /// What an owner gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +42,29 @@ impl Registrar {
         name: AtSign,
         id: RegistrationId,
     ) -> Result<Registered, RegisterError> {
+        self.register_in(name, id, Tier::Shared).await
+    }
+
+    /// The same in a cell of this kind. What the registration asked for first stays.
+    ///
+    /// # Errors
+    /// As for [`register`](Self::register).
+    pub async fn register_in(
+        self: &Arc<Self>,
+        name: AtSign,
+        id: RegistrationId,
+        tier: Tier,
+    ) -> Result<Registered, RegisterError> {
         if !name.can_own_keys() {
             return Err(RegisterError::CannotOwnKeys(name));
+        }
+        if self.fleet.is_none() && tier != Tier::Shared {
+            return Err(RegisterError::OneTier);
         }
         self.ledger.in_reach()?;
         let this = Arc::clone(self);
         // Ending it anywhere is safe, but a task of its own finishes what a client began.
-        let task = tokio::spawn(async move { this.register_in_turn(&name, id).await });
+        let task = tokio::spawn(async move { this.register_in_turn(&name, id, tier).await });
         tokio::select! {
             biased;
             outcome = task => outcome.map_err(|_| RegisterError::Stopping)?,
@@ -84,9 +101,10 @@ impl Registrar {
         &self,
         name: &AtSign,
         id: RegistrationId,
+        tier: Tier,
     ) -> Result<Registered, RegisterError> {
         let _turn = self.turns.take(name).await.ok_or(RegisterError::Busy)?;
-        let record = self.claim(name, id).await?;
+        let record = self.claim(name, id, tier).await?;
         let home = self.finish(name, record).await?;
         let activation_secret = self.secret(name, &home);
         let (address, cell) = (self.address(&home), home.cell);
@@ -94,7 +112,12 @@ impl Registrar {
     }
 
     /// The record of `name` if it is this registration's, which it is now if the name was free.
-    async fn claim(&self, name: &AtSign, id: RegistrationId) -> Result<NameRecord, RegisterError> {
+    async fn claim(
+        &self,
+        name: &AtSign,
+        id: RegistrationId,
+        tier: Tier,
+    ) -> Result<NameRecord, RegisterError> {
         let last = match self.ledger.name(name).await? {
             None => None,
             Some(NameRecord::Retired(tombstone)) => Some(tombstone),
@@ -104,7 +127,7 @@ impl Registrar {
             }
             Some(_) => return Err(RegisterError::Taken(name.clone())),
         };
-        let record = NameRecord::reserve(last, id, self.clock.now())?;
+        let record = NameRecord::reserve(last, id, tier, self.clock.now())?;
         self.write(name, |_| Ok(record)).await
     }
 
@@ -177,7 +200,7 @@ impl Registrar {
         let fleet = self.fleet.as_ref();
         let placed = self.write(name, |ports| {
             let port = ports.choose(now)?;
-            let cell = fleet.map(|fleet| fleet.settle(volume)).transpose()?;
+            let cell = fleet.map(|fleet| fleet.settle(volume, claim.tier)).transpose()?;
             Ok(NameRecord::Placed(claim.place(port, volume, now).in_cell(cell)))
         });
         let placed = placed.await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use net::https::{HttpAnswer, HttpsClient, HttpsError, Method, parse_url};
 use net::tls::{ClientTls, TrustRoots};
 use protocol::{Address, AtSign, RegistrationId};
+use registrar::Tier;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -76,14 +77,17 @@ impl Api {
     }
 
     /// Registers a name. Repeats a request that got no answer.
-    pub async fn register(&self, identity: &AtSign) -> Result<Registered, Failure> {
+    pub async fn register(&self, identity: &AtSign, tier: Tier) -> Result<Registered, Failure> {
         let mut id = [0; 16];
         getrandom::fill(&mut id)
             .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "identity": identity,
             "registration": RegistrationId::from_bytes(id),
         });
+        if tier != Tier::Shared {
+            body["tier"] = serde_json::json!(tier);
+        }
         for _ in 1..TRIES {
             match self.ask(Method::POST, "/v1/identities", Some(&body)).await {
                 Err(failure) if matches!(failure.exit, Exit::Unavailable | Exit::TimedOut) => {

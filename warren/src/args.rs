@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use feed::FeedKey;
 use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
-use registrar::PortRanges;
+use registrar::{PortRanges, Tier};
 
 use crate::cell::CellCommand;
 use crate::deploy::args::DeployCommand;
@@ -503,11 +503,31 @@ pub struct RegisterArgs {
     /// File with a name on each line; empty lines and lines that begin with # are left out ('-': stdin)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from: Option<PathBuf>,
+    /// Whether the servers share cells, or go where each is alone
+    #[arg(long, value_name = "TIER", default_value = "shared")]
+    pub tier: TierArg,
     /// Registrations under way at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallel: u16,
     #[command(flatten)]
     pub connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TierArg {
+    /// In a cell with thousands
+    Shared,
+    /// In a cell whose machine has the label tier=dedicated
+    Dedicated,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Self {
+        match tier {
+            TierArg::Shared => Self::Shared,
+            TierArg::Dedicated => Self::Dedicated,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -216,6 +216,8 @@ fn what_cannot_be_done_has_its_exit_code_and_its_fix() {
         (with(&["--port", "7002", "--on", "zone"]), 2, "NAME=VALUE"),
         (vec!["node", "drain", "n9"], 3, "warren node list"),
         (vec!["placement", "explain", "@a", "--policy", "dice"], 2, "least-loaded"),
+        (vec!["identity", "register", "@a", "--tier", "golden"], 2, "dedicated"),
+        (vec!["identity", "register", "@a", "--tier", "dedicated"], 6, "warren placement explain"),
     ] {
         registrar.refused(&args, code, &[said]);
     }

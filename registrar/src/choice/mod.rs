@@ -16,9 +16,11 @@ use std::cmp::Reverse;
 
 use protocol::control::names::CellId;
 
+pub(crate) use candidate::TIER;
 pub use candidate::{Candidate, Labels, Life, Machine, Resource, Seen};
 pub use explanation::{Explanation, Judged, Verdict};
 pub use policy::{Policy, PolicyError};
+pub(crate) use refusal::DEDICATED;
 pub use refusal::{Kind, Refusal};
 pub use score::{Part, Rule};
 

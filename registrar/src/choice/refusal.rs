@@ -10,7 +10,7 @@ use super::candidate::{Candidate, Life, Machine, Resource, TIER};
 use crate::limits::{CELL_SILENT, NODE_SILENT, PRESSURE_MAX};
 
 /// A tier in which nobody is placed who did not ask for it: servers that live alone.
-const DEDICATED: &str = "dedicated";
+pub const DEDICATED: &str = "dedicated";
 
 /// Which rule a cell breaks, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,6 +43,7 @@ use crate::ports::PortRanges;
 use crate::probe::Probe;
 use crate::records as keys;
 use crate::state::State as NameState;
+use crate::tier::Tier;
 use state::{Fact, State};
 
 /// The machines and processes that run the servers. It is a [`Swarm`](crate::Swarm).
@@ -99,8 +100,8 @@ impl Fleet {
     }
 
     /// Chooses the cell of a new volume.
-    pub(crate) fn settle(&self, volume: VolumeId) -> Result<CellId, NoRoom> {
-        self.state().settle(volume, self.clock.now())
+    pub(crate) fn settle(&self, volume: VolumeId, tier: Tier) -> Result<CellId, NoRoom> {
+        self.state().settle(volume, tier, self.clock.now())
     }
 
     /// How cells are chosen from now on.

@@ -6,6 +6,7 @@ use protocol::{Timestamp, VolumeId};
 
 use super::state::{Cell, State};
 use crate::choice::{self, Candidate, Explanation, Life, Machine, Seen, Wish};
+use crate::tier::Tier;
 
 /// No cell may take another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +20,13 @@ pub struct NoRoom {
 
 impl State {
     /// Chooses a cell for a new volume, which counts there from now on.
-    pub(super) fn settle(&mut self, volume: VolumeId, now: Timestamp) -> Result<CellId, NoRoom> {
-        let wish = Wish { policy: self.policy, last: self.last, ..Wish::default() };
+    pub(super) fn settle(
+        &mut self,
+        volume: VolumeId,
+        tier: Tier,
+        now: Timestamp,
+    ) -> Result<CellId, NoRoom> {
+        let wish = Wish { policy: self.policy, last: self.last, needs: tier.needs() };
         let candidates = self.candidates(now);
         let Some(cell) = choice::choose(&wish, &candidates) else {
             let capacity = candidates.iter().map(|one| u64::from(one.capacity)).sum();

@@ -16,6 +16,7 @@ use crate::deletion::Deletion;
 use crate::identities::{Identity, Page};
 use crate::limits::{IDEMPOTENCY_KEY_BYTES_MAX, LIST_DEFAULT};
 use crate::opening::random;
+use crate::tier::Tier;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +24,9 @@ struct Order {
     identity: String,
     /// The same as the header `Idempotency-Key`.
     registration: Option<String>,
+    /// In what kind of cell.
+    #[serde(default)]
+    tier: Tier,
 }
 
 /// What its owner needs to activate an identity.
@@ -61,7 +65,7 @@ pub(super) async fn register(
     let header = header.transpose().map_err(Problem::bad_request)?;
     let id = registration_id(header.or(order.registration.as_deref()))?;
     let name = AtSign::parse(&order.identity)?;
-    let registered = front.registrar.register(name, id).await?;
+    let registered = front.registrar.register_in(name, id, order.tier).await?;
     let handover = Handover {
         identity: registered.identity.to_string(),
         address: registered.address.to_string(),

@@ -42,6 +42,8 @@ problems! {
         "The operator starts warren with more ports, such as --ports 25000-32767,20000-24999, or deletes identities that nobody needs.";
     no_room = SERVICE_UNAVAILABLE, "no-room", "There is no room for another server",
         "The operator asks why (warren placement explain @NAME), adds a cell or gives one more room; then try again with the same Idempotency-Key.";
+    bad_tier = UNPROCESSABLE_ENTITY, "bad-tier", "There is no such tier here",
+        "Leave the tier out, or register her where servers run in cells on other machines.";
     superseded = CONFLICT, "superseded", "Somebody else runs this cell",
         "Serve nobody any more, and end. A new start asks for a term of its own.";
     unknown_in_fleet = NOT_FOUND, "unknown", "There is no such thing",
@@ -148,6 +150,7 @@ impl From<RegisterError> for Problem {
             RegisterError::Taken(_) => Self::name_taken(error),
             RegisterError::BeingDeleted(_) => Self::being_deleted(error).after(5),
             RegisterError::NoPortLeft(_) => Self::no_port_left(error),
+            RegisterError::OneTier => Self::bad_tier(error),
             RegisterError::NoRoom(_) => Self::no_room(error).after(30),
             RegisterError::NoEpochLeft(_) => Self::no_epoch_left(error),
             RegisterError::Busy => Self::busy(error).after(5),

@@ -286,3 +286,38 @@ fn what_cells_and_nodes_report_is_kept_by_the_minute_and_measured() {
         assert!(!text.contains(silent), "nothing is made up: {text}");
     });
 }
+
+#[test]
+fn who_asks_for_a_cell_of_her_own_gets_one_and_nobody_else_does() {
+    let world = World::new();
+    run(async {
+        let fleet = Fleet::with_a_cell(&world).await;
+        let alone = r#"{"swarm":"eu-1","image":"warren-cell:1","port":7002,"capacity":1,
+            "memory_bytes":1000000,"millicpus":500,"on":{"tier":"dedicated"}}"#;
+        assert_eq!(fleet.admin(Method::POST, "/v1/cells", alone).await.status, StatusCode::CREATED);
+        let processes = [start(&fleet, 1).await, start(&fleet, 2).await];
+        for (who, key, cell) in [("@bob", 1, 1), ("@carol", 2, 1)] {
+            assert_eq!(register(&fleet, &processes, who, key).await, cell, "{who}");
+        }
+        let full = fleet.admin(Method::POST, "/v1/identities", r#"{"identity":"@dave"}"#).await;
+        assert_eq!(&*full.problem(), "no-room", "the other cell is not for him");
+
+        let alice = r#"{"identity":"@alice","tier":"dedicated"}"#;
+        let made = tokio::select! {
+            answer = processes[1].work(&fleet, obey) => panic!("{}", answer.body),
+            made = fleet.admin(Method::POST, "/v1/identities", alice) => made,
+        };
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        let shown = fleet.admin(Method::GET, "/v1/identities/alice", "").await.json();
+        assert_eq!((&shown["tier"], &shown["cell"]), (&"dedicated".into(), &2.into()));
+        assert_eq!(explain(&fleet, "alice").await["chosen"], 2, "asked for what she asked for");
+        let bob = fleet.admin(Method::GET, "/v1/identities/bob", "").await.json();
+        assert_eq!(bob.get("tier"), None);
+        let odd = r#"{"identity":"@erin","tier":"golden"}"#;
+        let odd = fleet.admin(Method::POST, "/v1/identities", odd).await;
+        assert_eq!(odd.status, StatusCode::BAD_REQUEST);
+        let alone = service(&World::new().open(), WebRegistration::Open);
+        let nothing = ask(&alone, Method::POST, "/v1/identities", alice).await;
+        assert_eq!((nothing.status.as_u16(), &*nothing.problem()), (422, "bad-tier"));
+    });
+}

@@ -182,8 +182,11 @@ impl Api {
         if let Some(policy) = policy {
             path.push_str(&format!("policy={policy}&"));
         }
-        let needs = needs.iter().map(|(name, value)| format!("{name}={value}"));
-        path.push_str(&format!("needs={}", percent_encode(&needs.collect::<Vec<_>>().join(","))));
+        if !needs.is_empty() {
+            let needs = needs.iter().map(|(name, value)| format!("{name}={value}"));
+            let needs = needs.collect::<Vec<_>>().join(",");
+            path.push_str(&format!("needs={}", percent_encode(&needs)));
+        }
         self.get(&path).await
     }
 }

@@ -46,8 +46,12 @@ pub(super) async fn explain(
         Some(text) => text.parse::<Policy>().map_err(Problem::bad_request)?,
         None => fleet.policy(),
     };
-    let needs = labels(supposed.needs.as_deref().unwrap_or_default())?;
     let identity = front.registrar.show(&name).await?;
+    let needs = match (supposed.needs.as_deref(), &identity) {
+        (Some(text), _) => labels(text)?,
+        (None, Some(identity)) => identity.tier.needs(),
+        (None, None) => Labels::new(),
+    };
     let cell = identity.as_ref().and_then(|identity| identity.cell);
     let explanation = fleet.explain(Wish { policy, needs, last: None }, cell);
     let state = identity.map(|identity| identity.state);
