@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ use crate::limits::{
     LOOKUPS_IN_FLIGHT_MAX,
 };
 
-/// A client of one directory, and of others for the names that it does not know. It remembers where
+/// A client of one directory, wherever its replicas are, and of others for the names that it does not know. It remembers where
 /// identities are for an hour, never that one is unknown.
 #[derive(Debug)]
 pub struct DirectoryClient {
-    directory: Address,
+    directory: Vec<Address>,
+    /// Which of them answered last.
+    last: AtomicUsize,
     peers: Vec<Address>,
     dialer: Dialer,
     turns: Semaphore,
@@ -53,7 +56,15 @@ impl DirectoryClient {
     #[must_use]
     pub fn new(directory: Address, dialer: Dialer) -> Self {
         let turns = Semaphore::new(LOOKUPS_IN_FLIGHT_MAX);
-        Self { directory, peers: Vec::new(), dialer, turns, known: Mutex::default() }
+        let (directory, last) = (vec![directory], AtomicUsize::new(0));
+        Self { directory, last, peers: Vec::new(), dialer, turns, known: Mutex::default() }
+    }
+
+    /// Asks these, which say the same, where the directory does not answer.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: Vec<Address>) -> Self {
+        self.directory.extend(replicas);
+        self
     }
 
     /// Asks these, in this order, for names that the directory does not know.
@@ -101,7 +112,7 @@ impl DirectoryClient {
     async fn ask_all(&self, name: &AtSign) -> Result<Option<Address>, LookupError> {
         // The semaphore is never closed; if it were, the limit would be all that is lost.
         let _turn = self.turns.acquire().await.ok();
-        if let Some(address) = self.ask(&self.directory, name).await? {
+        if let Some(address) = self.ask_own(name).await? {
             return Ok(Some(address));
         }
         let mut unanswered = None;
@@ -113,6 +124,23 @@ impl DirectoryClient {
             }
         }
         unanswered.map_or(Ok(None), Err)
+    }
+
+    /// Whichever replica answered last, or those after it.
+    async fn ask_own(&self, name: &AtSign) -> Result<Option<Address>, LookupError> {
+        let (count, first) = (self.directory.len(), self.last.load(Ordering::Relaxed));
+        let mut silence = LookupError::Deadline;
+        for index in (0..count).map(|offset| (first + offset) % count.max(1)) {
+            let Some(replica) = self.directory.get(index) else { continue };
+            match self.ask(replica, name).await {
+                Ok(answer) => {
+                    self.last.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) => silence = error,
+            }
+        }
+        Err(silence)
     }
 
     async fn ask(

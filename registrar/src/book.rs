@@ -178,7 +178,8 @@ mod tests {
 
     fn home(port: u16) -> Home {
         let registration = RegistrationId::from_bytes([1; 16]);
-        let claim = Claim { registration, epoch: Epoch::FIRST, since: Timestamp(0) };
+        let (since, tier) = (Timestamp(0), crate::tier::Tier::Shared);
+        let claim = Claim { registration, epoch: Epoch::FIRST, since, tier };
         claim.place(NonZeroU16::new(port).unwrap(), VolumeId::from_bytes([2; 16]), Timestamp(1))
     }
 

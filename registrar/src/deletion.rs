@@ -93,6 +93,10 @@ impl Registrar {
         self.insist(Step::Stop, name, &home).await?;
         self.insist(Step::Remove, name, &home).await?;
         let now = self.clock.now();
-        self.write(name, |_| Ok(home.claim.retire(now))).await.map(drop)
+        self.write::<RegisterError>(name, |_| Ok(home.claim.retire(now))).await?;
+        if let Some(fleet) = &self.fleet {
+            fleet.leave(home.volume);
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use protocol::{AtSign, Epoch};
 
+use crate::fleet::NoRoom;
 use crate::limits::ADMITTED_MAX;
 use crate::names::NoEpochLeft;
 use crate::placement::NoPortLeft;
@@ -88,6 +89,12 @@ pub enum RegisterError {
     /// Every port is in use.
     #[error(transparent)]
     NoPortLeft(#[from] NoPortLeft),
+    /// Every cell is full.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// All servers share the one cell in this process.
+    #[error("servers here are all in one process, so none can have a cell of its own")]
+    OneTier,
     /// Its epochs are used up.
     #[error(transparent)]
     NoEpochLeft(#[from] NoEpochLeft),

@@ -1,5 +1,6 @@
 //! Identities as they are now.
 
+use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign, Epoch, Timestamp};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::records;
 use crate::registrar::Registrar;
 use crate::secret::ActivationSecret;
 use crate::state::State;
+use crate::tier::Tier;
 
 /// An identity as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +23,12 @@ pub struct Identity {
     pub state: State,
     /// Where its server is or will be; the directory answers with it once it is published.
     pub address: Option<Address>,
+    /// The cell that runs it, if that is not this process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellId>,
+    /// What kind of cell was asked for, if it is not shared.
+    #[serde(skip_serializing_if = "Tier::is_shared")]
+    pub tier: Tier,
     /// Its epoch.
     pub epoch: Epoch,
     /// When it came into its state, in milliseconds since 1970.
@@ -104,6 +112,8 @@ impl Registrar {
             identity: name.clone(),
             state: record.state(),
             address: record.home().map(|home| self.address(home)),
+            cell: record.home().and_then(|home| home.cell),
+            tier: record.claim().map(|claim| claim.tier).unwrap_or_default(),
             epoch: record.epoch(),
             since: record.since(),
         })

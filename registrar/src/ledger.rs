@@ -35,6 +35,11 @@ impl Ledger {
         self.store.out_of_reach().await
     }
 
+    /// Returns once nothing more can be saved, and why.
+    pub(crate) async fn failed(&self) -> StoreFault {
+        self.store.failed().await
+    }
+
     /// Returns once the store takes nothing more from this registrar.
     pub(crate) async fn stopped(&self) -> StoreFault {
         self.store.stopped().await
@@ -57,6 +62,29 @@ impl Ledger {
             batch.delete(records::change_key(number));
         }
         self.store.append(batch)
+    }
+
+    /// Appends one record under its key.
+    pub(crate) fn put(
+        &self,
+        key: Vec<u8>,
+        record: &impl Serialize,
+    ) -> Result<Appended, LedgerError> {
+        let mut batch = Batch::default();
+        put(&mut batch, key, record)?;
+        self.store.append(batch)
+    }
+
+    /// Takes the record under a key away.
+    pub(crate) fn delete(&self, key: Vec<u8>) -> Result<Appended, LedgerError> {
+        let mut batch = Batch::default();
+        batch.delete(key);
+        self.store.append(batch)
+    }
+
+    /// Which opening of the store this is: higher than every one before, wherever those were.
+    pub(crate) fn run(&self) -> u64 {
+        self.store.run()
     }
 
     /// Waits until what was appended is durable.

@@ -14,15 +14,19 @@
 //! as done until a restart. A store in PostgreSQL that is out of reach is waited for; one in which
 //! another registrar has begun to write, or acknowledged writes are missing, is as good as failed.
 //!
-//! The core decides without waiting: `state`, `names`, `placement`, `changes` and `book` (the index
-//! of names) are values; what waits is a thin shell around them.
+//! The core decides without waiting: `state`, `names`, `placement` (of ports), `choice` (of cells),
+//! `changes` and `book` (the index of names) are values; what waits is a thin shell around them.
+//! `fleet` is the same for swarms, nodes and cells, where servers run on other machines: these ask
+//! it, and it calls none of them.
 
 mod book;
 mod changes;
 mod checkpoint;
+pub mod choice;
 mod deletion;
 mod error;
 mod feed;
+mod fleet;
 mod http;
 mod identities;
 mod ledger;
@@ -32,6 +36,7 @@ mod names;
 mod opening;
 mod placement;
 mod ports;
+mod probe;
 mod publisher;
 mod records;
 mod registrar;
@@ -40,6 +45,7 @@ mod secret;
 mod state;
 mod store;
 mod swarm;
+mod tier;
 mod turns;
 mod web;
 
@@ -47,16 +53,22 @@ pub use crate::feed::SignedAnswer;
 pub use changes::FeedAnswer;
 pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
-pub use http::{AdminToken, AdminTokenError, FrontConfig, WebRegistration};
+pub use fleet::{
+    CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError, NoRoom,
+    NodeRecord, NodeView, SwarmRecord, SwarmView,
+};
+pub use http::{AdminToken, AdminTokenError, FleetTokens, FrontConfig, WebRegistration};
 pub use identities::{Identity, Page};
 pub use names::NoEpochLeft;
 pub use placement::NoPortLeft;
 pub use ports::{PortRanges, PortRangesError};
+pub use probe::Probe;
 pub use publisher::RedisTarget;
 pub use records::RecordError;
 pub use registrar::{Registrar, RegistrarConfig};
 pub use registration::Registered;
-pub use secret::ActivationSecret;
+pub use secret::{ActivationSecret, feed_key};
 pub use state::State;
 pub use store::{PostgresTarget, Store, StoreFault, StoreOpenError};
 pub use swarm::{BoxFuture, Step, Swarm, SwarmError, SwarmStep};
+pub use tier::Tier;

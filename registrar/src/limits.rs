@@ -30,6 +30,15 @@ pub const PORT_AVOIDED_MS: i64 = 10 * 60 * 1_000;
 /// Ports that are remembered as taken by somebody else.
 pub const PORTS_AVOIDED_MAX: usize = 4_096;
 
+/// A cell that has reported nothing for so long gets nobody new. It reports every few seconds.
+pub const CELL_SILENT: Duration = Duration::from_secs(15);
+
+/// A machine whose agent has reported nothing for so long is silent: its cells get nobody new.
+pub const NODE_SILENT: Duration = Duration::from_secs(15);
+
+/// Thousandths of a machine's scarcest resource that may be used before its cells get nobody new.
+pub const PRESSURE_MAX: u16 = 950;
+
 /// Ranges in one list of ports.
 pub const PORT_RANGES_MAX: usize = 64;
 
@@ -44,6 +53,9 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a snapshot waits for the last changes in it to be durable.
 pub const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often a registrar that writes nothing looks whether another one has opened its store.
+pub const EMBEDDED_LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often unfinished registrations are taken up again.
 pub const TEND_EVERY: Duration = Duration::from_secs(15);
@@ -138,3 +150,54 @@ pub const POSTGRES_PAGE_RECORDS: usize = 1_000;
 
 /// Most bytes of a record with its key, as PostgreSQL sends it.
 pub const POSTGRES_RECORD_BYTES_MAX: usize = 68 * 1_024;
+
+/// Longest wait for news that a cell, a router or an agent gets.
+pub const FLEET_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Closed ports that routers are told of; a router that is further behind gets all routes.
+pub const ROUTES_CLOSED_KEPT_MAX: usize = 8_192;
+
+/// Released servers that cells are told of; a cell that is further behind gets its whole roster.
+pub const RELEASES_KEPT_MAX: usize = 1_024;
+
+/// Swarms that are known.
+pub const SWARMS_MAX: usize = 64;
+
+/// Nodes that are known, in all swarms.
+pub const NODES_MAX: usize = 1_024;
+
+/// Minutes of each cell's counts that are kept.
+pub const CELL_HISTORY_MINUTES: usize = 120;
+
+/// Cells that are to run, in all swarms: routers are told of all of them each time.
+pub const CELLS_MAX: usize = 1_024;
+
+/// Labels that a cell's machine must have.
+pub const CELL_LABELS_MAX: usize = 16;
+
+/// Longest name of an image, of a label or its value.
+pub const CELL_TEXT_BYTES_MAX: usize = 255;
+
+/// Characters of a cell's version that are kept.
+pub const VERSION_CHARS_MAX: usize = 64;
+
+/// Longest report of a cell: ten thousand outcomes, most of them without a reason.
+pub const CELL_REPORT_BYTES_MAX: usize = 4 << 20;
+
+/// Characters that are kept of a cell's reason for a failure.
+pub const REASON_CHARS_MAX: usize = 300;
+
+/// Longest report of a node: labels and lines of drift. The latest of each node is kept.
+pub const NODE_REPORT_BYTES_MAX: usize = 96 << 10;
+
+/// From dialling a new server to its prompt.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Most bytes of a server's answer to the probe.
+pub const PROBE_ANSWER_BYTES_MAX: usize = 1_024;
+
+/// How long a probe waits for the routers to hear of a new server.
+pub const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two calls of one probe.
+pub const PROBE_PAUSE: Duration = Duration::from_millis(50);

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroU16;
 
+use protocol::control::names::CellId;
 use protocol::{Epoch, RegistrationId, Timestamp, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
+use crate::tier::Tier;
 
 /// What is kept of one name: each state with what is known in it, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct Claim {
     pub epoch: Epoch,
     /// When the name came into its state.
     pub since: Timestamp,
+    /// What kind of cell was asked for.
+    #[serde(default, skip_serializing_if = "Tier::is_shared")]
+    pub tier: Tier,
 }
 
 /// A claim that has a place.
@@ -50,6 +55,9 @@ pub struct Home {
     pub port: NonZeroU16,
     /// The server's sealed log.
     pub volume: VolumeId,
+    /// The cell that runs it; none for the one cell in the registrar's own process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellId>,
 }
 
 /// What is left of a name that nobody has.
@@ -74,13 +82,14 @@ impl NameRecord {
     pub fn reserve(
         last: Option<Tombstone>,
         registration: RegistrationId,
+        tier: Tier,
         now: Timestamp,
     ) -> Result<Self, NoEpochLeft> {
         let epoch = match last {
             None => Epoch::FIRST,
             Some(tombstone) => tombstone.epoch.next().ok_or(NoEpochLeft)?,
         };
-        Ok(Self::Reserved(Claim { registration, epoch, since: now }))
+        Ok(Self::Reserved(Claim { registration, epoch, since: now, tier }))
     }
 
     /// The state.
@@ -152,7 +161,7 @@ impl Claim {
     /// The claim with a place.
     #[must_use]
     pub fn place(self, port: NonZeroU16, volume: VolumeId, now: Timestamp) -> Home {
-        Home { claim: Self { since: now, ..self }, port, volume }
+        Home { claim: Self { since: now, ..self }, port, volume, cell: None }
     }
 
     /// What is left when the name is given up.
@@ -167,6 +176,12 @@ impl Home {
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         Self { claim: Claim { since: now, ..self.claim }, ..self }
+    }
+
+    /// The same home in a cell of its own.
+    #[must_use]
+    pub fn in_cell(self, cell: Option<CellId>) -> Self {
+        Self { cell, ..self }
     }
 
     /// The same volume at another port.
@@ -188,23 +203,30 @@ mod tests {
     #[test]
     fn a_name_that_is_claimed_again_gets_a_higher_epoch() {
         let now = Timestamp(5);
-        let first = NameRecord::reserve(None, id(1), now).unwrap();
+        let first = NameRecord::reserve(None, id(1), Tier::Shared, now).unwrap();
         assert_eq!(first.epoch(), Epoch::FIRST);
         let NameRecord::Retired(tombstone) = first.claim().unwrap().retire(now) else { panic!() };
-        let second = NameRecord::reserve(Some(tombstone), id(2), now).unwrap();
+        let second = NameRecord::reserve(Some(tombstone), id(2), Tier::Shared, now).unwrap();
         assert_eq!(Some(second.epoch()), Epoch::FIRST.next());
         let last = Tombstone { epoch: Epoch::from_number(u64::MAX).unwrap(), since: now };
-        assert_eq!(NameRecord::reserve(Some(last), id(3), now), Err(NoEpochLeft));
+        assert_eq!(NameRecord::reserve(Some(last), id(3), Tier::Shared, now), Err(NoEpochLeft));
     }
 
     #[test]
     fn a_record_survives_its_text() {
-        let claim = Claim { registration: id(7), epoch: Epoch::FIRST, since: Timestamp(9) };
+        let claim = Claim {
+            registration: id(7),
+            epoch: Epoch::FIRST,
+            since: Timestamp(9),
+            tier: Tier::Shared,
+        };
         let port = NonZeroU16::new(25_000).unwrap();
         let home = claim.place(port, VolumeId::from_bytes([1; 16]), Timestamp(10));
         for record in [
             NameRecord::Reserved(claim),
+            NameRecord::Reserved(Claim { tier: Tier::Dedicated, ..claim }),
             NameRecord::Published(home),
+            NameRecord::Published(home.in_cell(CellId::from_number(7))),
             NameRecord::Deleting(home.moved_to(port, Timestamp(11))),
             claim.retire(Timestamp(12)),
         ] {

@@ -11,11 +11,13 @@ use tokio::sync::watch;
 use crate::book::Book;
 use crate::changes::Changes;
 use crate::error::OpenError;
+use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::names::NameRecord;
 use crate::placement::Ports;
 use crate::ports::PortRanges;
+use crate::probe::Probe;
 use crate::records::{self, ChangeRecord, Meta};
 use crate::registrar::{Registrar, RegistrarConfig};
 use crate::secret::ActivationKey;
@@ -36,7 +38,43 @@ impl Registrar {
         swarm: Arc<dyn Swarm>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
-        let ledger = Ledger::new(store.into());
+        Self::open_on(Arc::new(Ledger::new(store.into())), config, key, (swarm, None), clock)
+    }
+
+    /// The same for servers that run in cells on other machines; `probe` proves that they answer.
+    /// Each opening of the store must have a higher epoch than the one before.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_fleet(
+        config: RegistrarConfig,
+        store: impl Into<Store>,
+        key: &storage::Key,
+        probe: Arc<dyn Probe>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let ledger = Arc::new(Ledger::new(store.into()));
+        let (ours, ports) = (Arc::clone(&ledger), config.ports.clone());
+        let fleet = Fleet::open(ours, ports, probe, Arc::clone(&clock))?;
+        let swarm = (Arc::clone(&fleet) as Arc<dyn Swarm>, Some(Arc::clone(&fleet)));
+        let registrar = Self::open_on(ledger, config, key, swarm, clock)?;
+        registrar.ledger.all(records::NAME_PREFIX, |key, record: NameRecord| {
+            let name = records::name_of(key)?;
+            if let Some(home) = record.home() {
+                fleet.load(registrar.placement(&name, home), home.cell, record.state());
+            }
+            Ok(())
+        })?;
+        Ok(registrar)
+    }
+
+    fn open_on(
+        ledger: Arc<Ledger>,
+        config: RegistrarConfig,
+        key: &storage::Key,
+        (swarm, fleet): (Arc<dyn Swarm>, Option<Arc<Fleet>>),
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
         let feed = feed_for(&ledger, &config.hostname)?;
         let book = read_book(&ledger, config.ports, feed)?;
         let key = ActivationKey::new(key.bytes());
@@ -54,6 +92,7 @@ impl Registrar {
             signed: Mutex::default(),
             signing_turn: tokio::sync::Mutex::default(),
             swarm,
+            fleet,
             clock,
             turns: Turns::new(),
             metrics,

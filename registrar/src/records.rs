@@ -5,11 +5,16 @@
 //! | `meta` | [`Meta`]: which feed this is, and for which host name |
 //! | `name/` + the name without `@` | [`NameRecord`], also of retired names |
 //! | `change/` + number, big-endian | [`ChangeRecord`], only the newest ones |
+//! | `swarm/` + its name | [`SwarmRecord`](crate::fleet::SwarmRecord) |
+//! | `cell/` + its number, big-endian | [`CellRecord`](crate::fleet::CellRecord), also of retired cells |
+//! | `node/` + its name | [`NodeRecord`](crate::fleet::NodeRecord): what an operator wants of it |
 //!
 //! A value is one byte with the version of its format, then JSON.
 
 use std::num::NonZeroU16;
+use std::str::FromStr;
 
+use protocol::control::names::{CellId, NodeName, SwarmName};
 use protocol::{AtSign, Epoch, FeedId, HostName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +28,12 @@ pub const META_KEY: &[u8] = b"meta";
 pub const NAME_PREFIX: &[u8] = b"name/";
 /// Start of the keys of changes.
 pub const CHANGE_PREFIX: &[u8] = b"change/";
+/// Start of the keys of swarms.
+pub const SWARM_PREFIX: &[u8] = b"swarm/";
+/// Start of the keys of cells.
+pub const CELL_PREFIX: &[u8] = b"cell/";
+/// Start of the keys of nodes.
+pub const NODE_PREFIX: &[u8] = b"node/";
 
 /// What the whole store belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +114,55 @@ pub fn number_of(key: &[u8]) -> Result<u64, RecordError> {
     digits.map(u64::from_be_bytes).ok_or_else(|| RecordError::Key { key: print(key) })
 }
 
+/// The key of `swarm`.
+#[must_use]
+pub fn swarm_key(swarm: &SwarmName) -> Vec<u8> {
+    [SWARM_PREFIX, swarm.as_str().as_bytes()].concat()
+}
+
+/// The key of `cell`.
+#[must_use]
+pub fn cell_key(cell: CellId) -> Vec<u8> {
+    [CELL_PREFIX, cell.number().to_be_bytes().as_slice()].concat()
+}
+
+/// The key of `node`.
+#[must_use]
+pub fn node_key(node: &NodeName) -> Vec<u8> {
+    [NODE_PREFIX, node.as_str().as_bytes()].concat()
+}
+
+/// The swarm whose key this is.
+///
+/// # Errors
+/// [`RecordError::Key`].
+pub fn swarm_of(key: &[u8]) -> Result<SwarmName, RecordError> {
+    text_of(key, SWARM_PREFIX)
+}
+
+/// The node whose key this is.
+///
+/// # Errors
+/// [`RecordError::Key`].
+pub fn node_of(key: &[u8]) -> Result<NodeName, RecordError> {
+    text_of(key, NODE_PREFIX)
+}
+
+/// The cell whose key this is.
+///
+/// # Errors
+/// [`RecordError::Key`].
+pub fn cell_of(key: &[u8]) -> Result<CellId, RecordError> {
+    let digits = key.strip_prefix(CELL_PREFIX).and_then(|digits| digits.try_into().ok());
+    let cell = digits.map(u16::from_be_bytes).and_then(CellId::from_number);
+    cell.ok_or_else(|| RecordError::Key { key: print(key) })
+}
+
+fn text_of<T: FromStr>(key: &[u8], prefix: &[u8]) -> Result<T, RecordError> {
+    let text = key.strip_prefix(prefix).and_then(|text| std::str::from_utf8(text).ok());
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| RecordError::Key { key: print(key) })
+}
+
 /// A value as it is stored under `key`.
 ///
 /// # Errors
@@ -141,6 +201,13 @@ mod tests {
         let name = AtSign::parse("@alice🛠").unwrap();
         assert_eq!(name_of(&name_key(&name)).unwrap(), name);
         assert_eq!(number_of(&change_key(0x0102_0304_0506_0708)).unwrap(), 0x0102_0304_0506_0708);
+        let (cell, swarm) = (CellId::from_number(258).unwrap(), SwarmName::parse("eu-1").unwrap());
+        assert_eq!(cell_key(cell), b"cell/\x01\x02");
+        assert_eq!(cell_of(&cell_key(cell)).unwrap(), cell);
+        assert_eq!(swarm_of(&swarm_key(&swarm)).unwrap(), swarm);
+        let node = NodeName::parse("n1").unwrap();
+        assert_eq!(node_of(&node_key(&node)).unwrap(), node);
+        assert!(matches!(cell_of(b"cell/\0\0"), Err(RecordError::Key { .. })));
         assert!(change_key(9) < change_key(10) && change_key(255) < change_key(256));
     }
 

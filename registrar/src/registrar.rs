@@ -11,7 +11,9 @@ use tokio::sync::watch;
 
 use crate::book::Book;
 use crate::checkpoint::Kept;
+use crate::choice::Policy;
 use crate::error::LedgerError;
+use crate::fleet::{Fleet, Measures};
 use crate::ledger::Ledger;
 use crate::limits::TEND_EVERY;
 use crate::metrics::Metrics;
@@ -35,7 +37,7 @@ pub struct RegistrarConfig {
 /// The only writer of names. Shared by all that ask it.
 pub struct Registrar {
     pub(crate) hostname: HostName,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) book: Mutex<Book>,
     pub(crate) key: ActivationKey,
     pub(crate) signing: SigningKey,
@@ -44,6 +46,8 @@ pub struct Registrar {
     /// Snapshots are made one at a time.
     pub(crate) signing_turn: tokio::sync::Mutex<()>,
     pub(crate) swarm: Arc<dyn Swarm>,
+    /// The same, where servers run on other machines.
+    pub(crate) fleet: Option<Arc<Fleet>>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Number of the newest durable change: those after it must not be told yet.
     pub(crate) durable: watch::Sender<u64>,
@@ -57,6 +61,16 @@ impl Registrar {
     /// Adds what is counted here to `registry`, whose prefix should say that it is the registrar's.
     pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
         self.metrics.register(registry);
+        if let Some(fleet) = &self.fleet {
+            registry.register_collector(Box::new(Measures::new(Arc::clone(fleet))));
+        }
+    }
+
+    /// How cells are chosen from now on; without other machines there is nothing to choose.
+    pub fn place_by(&self, policy: Policy) {
+        if let Some(fleet) = &self.fleet {
+            fleet.place_by(policy);
+        }
     }
 
     /// Whether every write so far became durable or still may; after a failure only a restart helps.
@@ -77,6 +91,12 @@ impl Registrar {
         self.ledger.stopped().await
     }
 
+    /// Returns once nothing more can be saved, and why; finds out where another registrar has opened
+    /// the store, also where nothing is written.
+    pub async fn failed(&self) -> StoreFault {
+        self.ledger.failed().await
+    }
+
     /// Takes up unfinished registrations and deletions again from time to time, and compacts the
     /// store, until the drain begins. Then it lets go of everybody who waits for a change.
     pub async fn tend(self: Arc<Self>, drain: Drain) {
@@ -85,6 +105,9 @@ impl Registrar {
             () = self.tend_for_ever() => {}
         }
         self.is_closing.send_replace(true);
+        if let Some(fleet) = &self.fleet {
+            fleet.close();
+        }
     }
 
     async fn tend_for_ever(self: &Arc<Self>) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign, RegistrationId, VolumeId};
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use crate::opening::random;
 use crate::registrar::Registrar;
 use crate::secret::ActivationSecret;
 use crate::swarm::{Step, SwarmError};
+use crate::tier::Tier;
 
 /// What an owner gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Registered {
     pub address: Address,
     /// With which she activates it.
     pub activation_secret: ActivationSecret,
+    /// The cell that runs it, if that is not this process.
+    pub cell: Option<CellId>,
 }
 
 impl Registrar {
@@ -38,13 +42,29 @@ impl Registrar {
         name: AtSign,
         id: RegistrationId,
     ) -> Result<Registered, RegisterError> {
+        self.register_in(name, id, Tier::Shared).await
+    }
+
+    /// The same in a cell of this kind. What the registration asked for first stays.
+    ///
+    /// # Errors
+    /// As for [`register`](Self::register).
+    pub async fn register_in(
+        self: &Arc<Self>,
+        name: AtSign,
+        id: RegistrationId,
+        tier: Tier,
+    ) -> Result<Registered, RegisterError> {
         if !name.can_own_keys() {
             return Err(RegisterError::CannotOwnKeys(name));
+        }
+        if self.fleet.is_none() && tier != Tier::Shared {
+            return Err(RegisterError::OneTier);
         }
         self.ledger.in_reach()?;
         let this = Arc::clone(self);
         // Ending it anywhere is safe, but a task of its own finishes what a client began.
-        let task = tokio::spawn(async move { this.register_in_turn(&name, id).await });
+        let task = tokio::spawn(async move { this.register_in_turn(&name, id, tier).await });
         tokio::select! {
             biased;
             outcome = task => outcome.map_err(|_| RegisterError::Stopping)?,
@@ -81,16 +101,23 @@ impl Registrar {
         &self,
         name: &AtSign,
         id: RegistrationId,
+        tier: Tier,
     ) -> Result<Registered, RegisterError> {
         let _turn = self.turns.take(name).await.ok_or(RegisterError::Busy)?;
-        let record = self.claim(name, id).await?;
+        let record = self.claim(name, id, tier).await?;
         let home = self.finish(name, record).await?;
         let activation_secret = self.secret(name, &home);
-        Ok(Registered { identity: name.clone(), address: self.address(&home), activation_secret })
+        let (address, cell) = (self.address(&home), home.cell);
+        Ok(Registered { identity: name.clone(), address, activation_secret, cell })
     }
 
     /// The record of `name` if it is this registration's, which it is now if the name was free.
-    async fn claim(&self, name: &AtSign, id: RegistrationId) -> Result<NameRecord, RegisterError> {
+    async fn claim(
+        &self,
+        name: &AtSign,
+        id: RegistrationId,
+        tier: Tier,
+    ) -> Result<NameRecord, RegisterError> {
         let last = match self.ledger.name(name).await? {
             None => None,
             Some(NameRecord::Retired(tombstone)) => Some(tombstone),
@@ -100,7 +127,7 @@ impl Registrar {
             }
             Some(_) => return Err(RegisterError::Taken(name.clone())),
         };
-        let record = NameRecord::reserve(last, id, self.clock.now())?;
+        let record = NameRecord::reserve(last, id, tier, self.clock.now())?;
         self.write(name, |_| Ok(record)).await
     }
 
@@ -170,10 +197,17 @@ impl Registrar {
 
     async fn place(&self, name: &AtSign, claim: Claim) -> Result<NameRecord, RegisterError> {
         let (volume, now) = (VolumeId::from_bytes(random()?), self.clock.now());
-        self.write(name, |ports| {
-            Ok(NameRecord::Placed(claim.place(ports.choose(now)?, volume, now)))
-        })
-        .await
+        let fleet = self.fleet.as_ref();
+        let placed = self.write(name, |ports| {
+            let port = ports.choose(now)?;
+            let cell = fleet.map(|fleet| fleet.settle(volume, claim.tier)).transpose()?;
+            Ok(NameRecord::Placed(claim.place(port, volume, now).in_cell(cell)))
+        });
+        let placed = placed.await;
+        if let (Err(_), Some(fleet)) = (&placed, fleet) {
+            fleet.leave(volume);
+        }
+        placed
     }
 
     /// Another port for a server whose port somebody else holds. Its volume stays.

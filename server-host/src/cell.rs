@@ -11,66 +11,25 @@ use net::drain::Drain;
 use net::telemetry::Metrics;
 use net::tls::ServerTls;
 use protocol::control::placement::Placement;
-use protocol::{AtSign, Epoch, VolumeId};
+use protocol::{AtSign, Epoch, Term, VolumeId};
 use server::{Server, World};
 use storage::{VolumeSet, Volumes};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::error::CellError;
 use crate::limits;
 use crate::reminders::Reminders;
+use crate::shelf::Shelf;
 
 /// How a cell treats its servers.
 #[derive(Debug, Clone)]
 pub struct CellConfig {
     /// How long a server stays awake that nobody is connected to.
     pub sleep_after: Duration,
-}
-
-/// Why a cell could not do what the registrar asked.
-#[derive(Debug, thiserror::Error)]
-pub enum CellError {
-    /// The volume could not be made, opened or removed.
-    #[error("the volume of {identity} cannot be used")]
-    Volume {
-        /// Whose.
-        identity: AtSign,
-        /// What storage said.
-        source: storage::OpenError,
-    },
-    /// The server refused its own store.
-    #[error("the server of {identity} cannot be started")]
-    Server {
-        /// Whose.
-        identity: AtSign,
-        /// What the server said.
-        source: server::ServerError,
-    },
-    /// What was written for a new server did not become durable.
-    #[error("the volume of {identity} cannot be closed")]
-    Close {
-        /// Whose.
-        identity: AtSign,
-        /// What storage said.
-        source: storage::CommitError,
-    },
-    /// The cell was told of a newer placement of the same volume.
-    #[error("{identity} is placed here with {known:?}, which is newer")]
-    Stale {
-        /// Whose.
-        identity: AtSign,
-        /// The epoch that this cell holds.
-        known: Epoch,
-    },
-    /// No server of this volume is placed here.
-    #[error("no server with volume {0} is placed in this cell")]
-    Unknown(VolumeId),
-    /// The cell is shutting down, or the runtime is.
-    #[error("the cell is closing")]
-    Closing,
-    /// The server did not settle or wake in time.
-    #[error("the server of {0} did not get ready in time")]
-    Slow(AtSign),
+    /// Which start of the cell this is, where other processes may open the same volumes; none where
+    /// there are no others.
+    pub term: Option<Term>,
 }
 
 /// A server that lives here.
@@ -93,6 +52,10 @@ pub struct CellCounters {
     pub wakes: u64,
     /// Wakes that failed.
     pub wakes_failed: u64,
+    /// Servers that were found to run elsewhere, since the start.
+    pub fenced: u64,
+    /// Open connections.
+    pub connections: usize,
     /// Sleepers that will be woken because something waits in them.
     pub reminders: usize,
     /// Microseconds spent waking, summed over all wakes.
@@ -107,21 +70,33 @@ pub(crate) enum State {
     Awake(Arc<Server>),
 }
 
+/// Whether a server may be woken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Welcome,
+    /// It runs elsewhere, until the registrar places it here anew.
+    Fenced,
+    /// It is about to be forgotten.
+    Leaving,
+}
+
 pub(crate) struct Tenant {
     pub(crate) resident: Resident,
     pub(crate) state: State,
+    pub(crate) standing: Standing,
 }
 
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) wakes: AtomicU64,
     pub(crate) wakes_failed: AtomicU64,
+    pub(crate) fenced: AtomicU64,
     pub(crate) wake_micros: AtomicU64,
 }
 
 pub(crate) struct Inner {
     pub(crate) config: CellConfig,
-    pub(crate) volumes: Volumes,
+    pub(crate) shelf: Shelf,
     /// Who has something waiting to be delivered.
     pub(crate) waiting: Arc<VolumeSet>,
     pub(crate) world: Arc<World>,
@@ -155,6 +130,14 @@ impl Inner {
     pub(crate) fn tenants(&self) -> MutexGuard<'_, Tenants> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Her store was opened elsewhere; she is not woken here until she is placed here anew.
+    pub(crate) fn count_fence(&self, tenant: &mut Tenant) {
+        if tenant.standing == Standing::Welcome {
+            tenant.standing = Standing::Fenced;
+            self.counts.fenced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// One cell.
@@ -174,8 +157,8 @@ impl Cell {
         drain: Drain,
     ) -> Self {
         let cell = Self(Arc::new(Inner {
+            shelf: Shelf::new(volumes, config.term),
             config,
-            volumes,
             waiting,
             world,
             tls,
@@ -186,25 +169,38 @@ impl Cell {
             tenants: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
         }));
+        if cell.0.shelf.is_shared() {
+            drain.spawn(crate::looks::keep_looking(Arc::clone(&cell.0)));
+        }
         drain.spawn(crate::wake::put_idle_servers_to_sleep(Arc::clone(&cell.0)));
         cell
     }
 
     /// Takes note of a server that is placed here; it sleeps until somebody connects, or until its
-    /// turn has come to deliver what waits in it.
+    /// turn has come to deliver what waits in it. If it was here under an older placement, it is put
+    /// down, and the next connection wakes it under the new one.
     ///
     /// # Errors
     /// [`CellError::Stale`] where a newer placement is known.
     pub fn adopt(&self, placement: &Placement) -> Result<(), CellError> {
-        let resident = Resident { identity: placement.identity.clone(), epoch: placement.epoch };
+        let resident = resident(placement);
         let mut tenants = self.0.tenants();
-        if let Some(known) = tenants.all.get(&placement.volume) {
-            let newer = known.resident.epoch > placement.epoch;
-            let identity = placement.identity.clone();
-            let known = known.resident.epoch;
-            return if newer { Err(CellError::Stale { identity, known }) } else { Ok(()) };
+        if let Some(tenant) = tenants.all.get(&placement.volume) {
+            let known = tenant.resident.epoch;
+            if known > resident.epoch {
+                return Err(CellError::Stale { identity: resident.identity, known });
+            }
+            if known == resident.epoch && tenant.standing != Standing::Leaving {
+                return Ok(());
+            }
+            crate::settle::begin_settling(&self.0, &mut tenants, placement.volume);
+            if let Some(tenant) = tenants.all.get_mut(&placement.volume) {
+                (tenant.resident, tenant.standing) = (resident, Standing::Welcome);
+            }
+            return Ok(());
         }
-        tenants.all.insert(placement.volume, Tenant { resident, state: State::Asleep });
+        let tenant = Tenant { resident, state: State::Asleep, standing: Standing::Welcome };
+        tenants.all.insert(placement.volume, tenant);
         if self.0.waiting.contains(placement.volume) {
             tenants.reminders.set(placement.volume, Instant::now());
         }
@@ -217,21 +213,22 @@ impl Cell {
     /// # Errors
     /// [`CellError`] where the volume cannot be made.
     pub async fn create(&self, placement: Placement, secret: String) -> Result<(), CellError> {
-        let volumes = self.0.volumes.clone();
-        let now = self.0.world.clock.now();
-        let (identity, volume, epoch) =
-            (placement.identity.clone(), placement.volume, placement.epoch);
-        let made = self.0.runtime.spawn_blocking(move || {
-            let failed = |source| CellError::Volume { identity: identity.clone(), source };
-            let store = if volumes.exists(volume) {
-                volumes.open_store(volume, &identity, epoch).map_err(failed)?
-            } else {
-                volumes.create(volume, &identity, epoch).map_err(failed)?
-            };
-            Server::provision(&store, &identity, &secret, now)
-                .map_err(|source| CellError::Server { identity: identity.clone(), source })?;
-            store.close().map_err(|source| CellError::Close { identity, source })
-        });
+        let (resident, volume) = (resident(&placement), placement.volume);
+        if self.0.shelf.is_shared() {
+            match self.known(volume) {
+                Some(known) if known > resident.epoch => {
+                    return Err(CellError::Stale { identity: resident.identity, known });
+                }
+                Some(known) if known == resident.epoch && self.0.shelf.has_opened(volume) => {
+                    return Ok(());
+                }
+                Some(_) => self.release(volume).await,
+                None => {}
+            }
+        }
+        let (shelf, now) = (self.0.shelf.clone(), self.0.world.clock.now());
+        let making = move || shelf.make(volume, &resident, &secret, now);
+        let made = self.0.runtime.spawn_blocking(making);
         made.await.map_err(|_| CellError::Closing)??;
         self.adopt(&placement)
     }
@@ -241,31 +238,63 @@ impl Cell {
     /// # Errors
     /// [`CellError`] where the server does not settle or the volume cannot be deleted.
     pub async fn remove(&self, placement: &Placement) -> Result<(), CellError> {
-        let identity = placement.identity.clone();
-        let settled = crate::wake::settle(&self.0, placement.volume);
-        tokio::time::timeout(limits::CLOSE_DEADLINE, settled)
-            .await
-            .map_err(|_| CellError::Slow(identity.clone()))?;
-        self.0.tenants().forget(placement.volume);
-        let (volumes, volume) = (self.0.volumes.clone(), placement.volume);
-        let waiting = Arc::clone(&self.0.waiting);
+        let (resident, volume) = (resident(placement), placement.volume);
+        if let Some(known) = self.known(volume).filter(|known| *known > resident.epoch) {
+            return Err(CellError::Stale { identity: resident.identity, known });
+        }
+        if self.0.shelf.is_shared() {
+            self.release(volume).await;
+        } else {
+            let settled = crate::settle::settle(&self.0, volume);
+            tokio::time::timeout(limits::CLOSE_DEADLINE, settled)
+                .await
+                .map_err(|_| CellError::Slow(resident.identity.clone()))?;
+            self.0.tenants().forget(volume);
+        }
+        let (shelf, waiting) = (self.0.shelf.clone(), Arc::clone(&self.0.waiting));
         let removed = self.0.runtime.spawn_blocking(move || {
-            volumes.remove(volume)?;
-            waiting.remove(volume).or_else(|error| {
+            shelf.remove(volume, &resident)?;
+            if let Err(error) = waiting.remove(volume) {
                 // A volume that is nobody's any more is never woken.
                 tracing::warn!(%volume, %error, "the note that something waits cannot be removed");
-                Ok(())
-            })
+            }
+            Ok(())
         });
-        removed
-            .await
-            .map_err(|_| CellError::Closing)?
-            .map_err(|source| CellError::Volume { identity, source })
+        removed.await.map_err(|_| CellError::Closing)?
+    }
+
+    /// Ends a server, whoever is connected to it, forgets it and leaves its volume alone.
+    pub async fn release(&self, volume: VolumeId) {
+        if let Some(tenant) = self.0.tenants().all.get_mut(&volume) {
+            tenant.standing = Standing::Leaving;
+        }
+        crate::settle::put_down(&self.0, volume).await;
+        let mut tenants = self.0.tenants();
+        let standing = tenants.all.get(&volume).map(|tenant| tenant.standing);
+        if standing == Some(Standing::Leaving) {
+            tenants.forget(volume);
+        }
+    }
+
+    /// Whether a server of this volume lives here.
+    #[must_use]
+    pub fn has(&self, volume: VolumeId) -> bool {
+        self.0.tenants().all.contains_key(&volume)
+    }
+
+    /// Everybody who lives here.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<VolumeId> {
+        self.0.tenants().all.keys().copied().collect()
+    }
+
+    fn known(&self, volume: VolumeId) -> Option<Epoch> {
+        self.0.tenants().all.get(&volume).map(|tenant| tenant.resident.epoch)
     }
 
     /// Puts a server to sleep at once if nobody is connected to it; leaves it alone otherwise.
     pub async fn rest(&self, volume: VolumeId) {
-        let settled = crate::wake::settle(&self.0, volume);
+        let settled = crate::settle::settle(&self.0, volume);
         // Whoever connected in the meantime keeps it awake, and the idle check comes later anyway.
         let _ = tokio::time::timeout(limits::REST_PATIENCE, settled).await;
     }
@@ -305,18 +334,33 @@ impl Cell {
             residents,
             awake,
             reminders,
+            connections: self.0.gate.connections(),
+            fenced: read(&self.0.counts.fenced),
             wakes: read(&self.0.counts.wakes),
             wakes_failed: read(&self.0.counts.wakes_failed),
             wake_micros: read(&self.0.counts.wake_micros),
         }
     }
 
+    /// Accepts nobody, lets those who are here finish, and puts every server to sleep.
+    pub async fn stop(&self, drain: &Drain, deadline: Duration) {
+        drain.start();
+        if !drain.finished(deadline).await {
+            tracing::warn!(tasks = drain.running(), "some connections were cut");
+        }
+        self.close().await;
+    }
+
     /// Puts every server to sleep. To be called when the drain has ended its connections.
     pub async fn close(&self) {
-        let settled = crate::wake::settle_all(&self.0);
+        let settled = crate::settle::settle_all(&self.0);
         if tokio::time::timeout(limits::CLOSE_DEADLINE, settled).await.is_err() {
             let awake = self.counters().awake;
             tracing::warn!(awake, "some servers did not settle in time");
         }
     }
+}
+
+fn resident(placement: &Placement) -> Resident {
+    Resident { identity: placement.identity.clone(), epoch: placement.epoch }
 }

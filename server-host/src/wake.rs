@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use net::handshake::ServerStream;
 use protocol::VolumeId;
-use server::{Remind, Server};
+use server::{Hosting, Remind, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::cell::{CellError, Inner, Resident, State, Tenant, Tenants};
+use crate::cell::{Inner, Resident, Standing, State, Tenant, Tenants};
+use crate::error::CellError;
 use crate::limits;
+use crate::settle::{self, begin_settling, is_napping, is_unused};
 
 /// What a client gets whose server cannot wake: the prompt that every client reads first, and a
 /// reason with two colons, which is what client parsers need.
@@ -37,7 +39,7 @@ pub(crate) async fn serve(
 ) {
     let Some(mut stream) = shake_hands(&inner, stream).await else { return };
     match tokio::time::timeout(limits::WAKE_DEADLINE, awake(&inner, volume)).await {
-        Ok(Ok(server)) => server.serve(stream, inner.drain.clone()).await,
+        Ok(Ok(server)) => server.serve_from(stream, Some(client.ip()), inner.drain.clone()).await,
         Ok(Err(error)) => {
             debug!(%volume, %client, %error, "a client was refused");
             refuse(&mut stream).await;
@@ -86,6 +88,11 @@ pub(crate) async fn awake(inner: &Arc<Inner>, volume: VolumeId) -> Result<Arc<Se
 fn find(inner: &Inner, volume: VolumeId) -> Result<Found, CellError> {
     let mut tenants = inner.tenants();
     let tenant = tenants.all.get_mut(&volume).ok_or(CellError::Unknown(volume))?;
+    match tenant.standing {
+        Standing::Welcome => {}
+        Standing::Fenced => return Err(CellError::Fenced(tenant.resident.identity.clone())),
+        Standing::Leaving => return Err(CellError::Unknown(volume)),
+    }
     Ok(match &tenant.state {
         State::Awake(server) => Found::Awake(Arc::clone(server)),
         State::Changing(changing) if is_under_way(changing) => Found::Changing(changing.clone()),
@@ -99,7 +106,7 @@ fn find(inner: &Inner, volume: VolumeId) -> Result<Found, CellError> {
 
 /// A state is set before its channel closes, so a closed channel in the table means that the task
 /// which was changing it has died.
-fn is_under_way(changing: &watch::Receiver<()>) -> bool {
+pub(crate) fn is_under_way(changing: &watch::Receiver<()>) -> bool {
     changing.has_changed().is_ok()
 }
 
@@ -114,25 +121,9 @@ async fn wake(
         let start = Instant::now();
         let opened = open(&seen, volume, &resident).await;
         let mut tenants = seen.tenants();
-        tenants.reminders.forget(volume);
-        let state = match &opened {
-            Ok(server) => {
-                count_wake(&seen, start.elapsed());
-                tenants.awake.insert(volume, 0);
-                State::Awake(Arc::clone(server))
-            }
-            Err(error) => {
-                seen.counts.wakes_failed.fetch_add(1, Ordering::Relaxed);
-                report(&resident, error);
-                if seen.waiting.contains(volume) && tenants.all.contains_key(&volume) {
-                    let later = Instant::now() + limits::REMINDED_AFTER_FAILURE;
-                    tenants.reminders.set(volume, later);
-                }
-                State::Asleep
-            }
-        };
-        if let Some(tenant) = tenants.all.get_mut(&volume) {
-            tenant.state = state;
+        match &opened {
+            Ok(server) => woken(&seen, &mut tenants, volume, &resident, server, start.elapsed()),
+            Err(error) => not_woken(&seen, &mut tenants, volume, &resident, error),
         }
         drop(tenants);
         drop(done);
@@ -147,19 +138,61 @@ async fn open(
     resident: &Resident,
 ) -> Result<Arc<Server>, CellError> {
     let _permit = inner.wakes.acquire().await.map_err(|_| CellError::Closing)?;
-    let (volumes, world, resident) =
-        (inner.volumes.clone(), Arc::clone(&inner.world), resident.clone());
+    let (shelf, world, resident) =
+        (inner.shelf.clone(), Arc::clone(&inner.world), resident.clone());
     let waiting = Arc::clone(&inner.waiting);
     let remind: Remind = Arc::new(move || waiting.add(volume));
     let opening = tokio::task::spawn_blocking(move || {
-        let Resident { identity, epoch } = resident;
-        let store = volumes
-            .open_store(volume, &identity, epoch)
-            .map_err(|source| CellError::Volume { identity: identity.clone(), source })?;
-        Server::open_hosted(identity.clone(), store, world, Some(remind))
+        let looked = shelf.is_shared().then(Instant::now);
+        let store = shelf.open(volume, &resident)?;
+        let (identity, hosting) = (resident.identity, Hosting { remind: Some(remind), looked });
+        Server::open_hosted(identity.clone(), store, world, hosting)
             .map_err(|source| CellError::Server { identity, source })
     });
     opening.await.map_err(|_| CellError::Closing)?
+}
+
+/// Notes that a server is awake. One that was placed anew or left while it woke is put down at once.
+fn woken(
+    inner: &Arc<Inner>,
+    tenants: &mut Tenants,
+    volume: VolumeId,
+    resident: &Resident,
+    server: &Arc<Server>,
+    took: Duration,
+) {
+    count_wake(inner, took);
+    tenants.reminders.forget(volume);
+    let Some(tenant) = tenants.all.get_mut(&volume) else {
+        tokio::spawn(settle::shut_down(Arc::clone(server)));
+        return;
+    };
+    let is_wanted = tenant.standing == Standing::Welcome && tenant.resident.epoch == resident.epoch;
+    tenant.state = State::Awake(Arc::clone(server));
+    tenants.awake.insert(volume, 0);
+    if !is_wanted {
+        settle::begin_settling(inner, tenants, volume);
+    }
+}
+
+fn not_woken(
+    inner: &Inner,
+    tenants: &mut Tenants,
+    volume: VolumeId,
+    resident: &Resident,
+    error: &CellError,
+) {
+    inner.counts.wakes_failed.fetch_add(1, Ordering::Relaxed);
+    report(resident, error);
+    tenants.reminders.forget(volume);
+    let Some(tenant) = tenants.all.get_mut(&volume) else { return };
+    tenant.state = State::Asleep;
+    let is_fenced = inner.shelf.is_shared() && error.is_fence();
+    if is_fenced && tenant.resident.epoch == resident.epoch {
+        inner.count_fence(tenant);
+    } else if inner.waiting.contains(volume) {
+        tenants.reminders.set(volume, Instant::now() + limits::REMINDED_AFTER_FAILURE);
+    }
 }
 
 fn count_wake(inner: &Inner, took: Duration) {
@@ -169,128 +202,8 @@ fn count_wake(inner: &Inner, took: Duration) {
 }
 
 fn report(resident: &Resident, error: &CellError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    error!(identity = %resident.identity, epoch = %resident.epoch, %error, cause, "cannot wake");
-}
-
-/// Puts one server to sleep, once nobody holds it. Returns when it sleeps or is gone.
-pub(crate) async fn settle(inner: &Arc<Inner>, volume: VolumeId) {
-    loop {
-        let changing = {
-            let mut tenants = inner.tenants();
-            match tenants.all.get(&volume).map(|tenant| &tenant.state) {
-                Some(State::Changing(changing)) if is_under_way(changing) => Some(changing.clone()),
-                None | Some(State::Asleep | State::Changing(_)) => return,
-                Some(State::Awake(server)) if is_unused(server) => {
-                    begin_settling(inner, &mut tenants, volume)
-                }
-                Some(State::Awake(_)) => None,
-            }
-        };
-        match changing {
-            Some(mut changing) => while changing.changed().await.is_ok() {},
-            None => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-/// Puts all servers to sleep, whatever they are at; returns when they do.
-pub(crate) async fn settle_all(inner: &Arc<Inner>) {
-    let changing: Vec<_> = {
-        let mut tenants = inner.tenants();
-        let awake: Vec<VolumeId> = tenants.awake.keys().copied().collect();
-        for volume in awake {
-            begin_settling(inner, &mut tenants, volume);
-        }
-        let states = tenants.all.values().map(|tenant| &tenant.state);
-        states
-            .filter_map(|state| match state {
-                State::Changing(changing) => Some(changing.clone()),
-                State::Asleep | State::Awake(_) => None,
-            })
-            .collect()
-    };
-    for mut changing in changing {
-        while changing.changed().await.is_ok() {}
-    }
-}
-
-/// Connections and deliveries hold the server, and they take hold under the table's lock only; all
-/// but a delivery that pauses, which takes hold again only if the server is still there.
-fn is_unused(server: &Arc<Server>) -> bool {
-    Arc::strong_count(server) == 1 && server.may_nap()
-}
-
-/// Whether all that an unused server waits for is a delivery that is due later.
-fn is_napping(server: &Server) -> bool {
-    server.next_try().is_some_and(|at| at > Instant::now() + limits::NAP_MIN)
-}
-
-/// Takes an awake server that nobody else holds out of the table and closes it in a task. New
-/// arrivals find it changing, and wait.
-fn begin_settling(
-    inner: &Arc<Inner>,
-    tenants: &mut Tenants,
-    volume: VolumeId,
-) -> Option<watch::Receiver<()>> {
-    let tenant = tenants.all.get_mut(&volume)?;
-    let (done, changing) = watch::channel(());
-    let State::Awake(server) =
-        std::mem::replace(&mut tenant.state, State::Changing(changing.clone()))
-    else {
-        return None;
-    };
-    tenants.awake.remove(&volume);
-    let inner = Arc::clone(inner);
-    tokio::spawn(async move {
-        let (waits, next_try) = (server.waiting() > 0, server.next_try());
-        shut_down(server).await;
-        if !waits {
-            forget_waiting(&inner, volume).await;
-        }
-        let mut tenants = inner.tenants();
-        if let Some(tenant) = tenants.all.get_mut(&volume) {
-            tenant.state = State::Asleep;
-            if waits {
-                let later = Instant::now() + limits::REMINDED_AFTER_FAILURE;
-                tenants.reminders.set(volume, next_try.unwrap_or(later));
-            }
-        }
-        drop(tenants);
-        drop(done);
-    });
-    Some(changing)
-}
-
-/// Nothing waits in it: it need not be woken after the next start.
-async fn forget_waiting(inner: &Inner, volume: VolumeId) {
-    if !inner.waiting.contains(volume) {
-        return;
-    }
-    let waiting = Arc::clone(&inner.waiting);
-    let removed = tokio::task::spawn_blocking(move || waiting.remove(volume)).await;
-    if let Ok(Err(error)) = removed {
-        // It is woken in vain, and the next sleep tries again.
-        warn!(%volume, %error, "the note that something waits cannot be removed");
-    }
-}
-
-/// Ends a server, and leaves its log compact and closed.
-async fn shut_down(server: Arc<Server>) {
-    let identity = server.identity().clone();
-    let Some(store) = server.shut().await else {
-        warn!(%identity, "the server did not let go of its store in time");
-        return;
-    };
-    let closed = tokio::task::spawn_blocking(move || {
-        let maintained = store.maintain().map(drop).map_err(|error| error.to_string());
-        let closed = store.close().map_err(|error| error.to_string());
-        maintained.and(closed)
-    });
-    if let Ok(Err(error)) = closed.await {
-        // Nothing that was acknowledged is in danger: opening it again finds it all.
-        warn!(%identity, error, "the store was not closed cleanly");
-    }
+    let error = error.with_causes();
+    error!(identity = %resident.identity, epoch = %resident.epoch, error, "cannot wake");
 }
 
 /// The cell's one background task.
@@ -349,8 +262,8 @@ async fn sync_watermarks(inner: &Inner) {
     if inner.tenants().awake.is_empty() {
         return;
     }
-    let volumes = inner.volumes.clone();
-    let synced = tokio::task::spawn_blocking(move || volumes.watermarks().sync()).await;
+    let shelf = inner.shelf.clone();
+    let synced = tokio::task::spawn_blocking(move || shelf.sync()).await;
     if let Ok(Err(error)) = synced {
         warn!(%error, "the watermarks could not be synced");
     }

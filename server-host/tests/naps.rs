@@ -50,7 +50,7 @@ fn lab(folder: &Path, sleep_after: Duration) -> Lab {
     .unwrap();
     let waiting = Arc::new(VolumeSet::open(Arc::new(RealDisk), folder.join("waiting")).unwrap());
     let drain = Drain::new();
-    let config = CellConfig { sleep_after };
+    let config = CellConfig { sleep_after, term: None };
     let tls = ServerTls::new(&material).unwrap();
     let cell =
         Cell::start(config, volumes, Arc::clone(&waiting), Arc::new(world), tls, drain.clone());

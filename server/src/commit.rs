@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::notification::Notification;
 use protocol::{AtSign, ErrorCode, Timestamp};
-use storage::{Batch, Commit, CommitError, Seq, Store, SyncJob};
+use storage::{Batch, Commit, CommitError, Failure, Seq, Store, SyncJob};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::access_log::AccessLog;
@@ -34,6 +34,7 @@ pub(crate) struct Ledger {
     /// What came and was not told to the monitors yet, in the order of the log.
     arrivals: Mutex<VecDeque<Notification>>,
     is_stopped: AtomicBool,
+    is_fenced: AtomicBool,
 }
 
 /// What the next write counts on.
@@ -71,8 +72,8 @@ impl Ledger {
         let mut queues = Queues::default();
         queues.apply(View::new(&store).queued()?, &[]);
         let state = Mutex::new(State { counters, queues });
-        let arrivals = Mutex::default();
-        Ok(Self { store, state, arrivals, is_stopped: AtomicBool::new(false) })
+        let (arrivals, is_stopped, is_fenced) = Default::default();
+        Ok(Self { store, state, arrivals, is_stopped, is_fenced })
     }
 
     /// The counts of the access log as they were stored.
@@ -88,6 +89,11 @@ impl Ledger {
     /// Whether the store takes no more writes.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether a write found that the store was opened elsewhere.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.is_fenced.load(Ordering::SeqCst)
     }
 
     /// Gives the store back.
@@ -209,6 +215,9 @@ impl Ledger {
             CommitError::Batch(_) => Refusal::new(ErrorCode::BufferLimit, error.to_string()),
             CommitError::Full => Refusal::new(ErrorCode::DataStore, error.to_string()),
             CommitError::Stopped(_) | CommitError::Closed | CommitError::NeverAppended(_) => {
+                if matches!(error, CommitError::Stopped(Failure::Fenced { .. })) {
+                    self.is_fenced.store(true, Ordering::SeqCst);
+                }
                 let is_news = !self.is_stopped.swap(true, Ordering::Relaxed);
                 if is_news {
                     let cause = std::error::Error::source(error).map(ToString::to_string);

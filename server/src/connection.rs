@@ -65,10 +65,20 @@ impl Server {
         stream: ServerStream,
         drain: Drain,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let span = tracing::debug_span!("connection", identity = %self.identity());
-        let ticket = self.roster().enter(&self.world().limits);
         let address =
             stream.get_ref().0.tcp().and_then(|tcp| tcp.peer_addr().ok()).map(|at| at.ip());
+        self.serve_from(stream, address, drain)
+    }
+
+    /// The same for a client who is not at the other end of the socket, but behind a router there.
+    pub fn serve_from(
+        self: Arc<Self>,
+        stream: ServerStream,
+        address: Option<IpAddr>,
+        drain: Drain,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let span = tracing::debug_span!("connection", identity = %self.identity());
+        let ticket = self.roster().enter(&self.world().limits);
         let certificates = kept_certificates(peer_certificates(&stream));
         let session = Session::new(Caller::new(certificates, address));
         let conn = LineConn::new(Inlet::new(stream, Arc::clone(self.memory())), COMMAND_BYTES_MAX);
@@ -159,6 +169,9 @@ impl Connection {
         }
         if let Err(Refusal { delay, .. }) = &outcome {
             self.pause(server, ticket, drain, *delay).await?;
+        }
+        if !server.holds().await {
+            return Err(Ended);
         }
         tokio::select! {
             biased;
@@ -298,6 +311,9 @@ impl Connection {
     }
 
     async fn tell(&mut self, server: &Server, event: Event) -> Result<(), Ended> {
+        if !Box::pin(server.holds()).await {
+            return Err(Ended);
+        }
         match event {
             Event::Notification(told) => self.write(&told.notification.monitor_line()).await,
             Event::Stats { commit, change } => {

@@ -33,6 +33,7 @@ mod expiry;
 mod inlet;
 mod keys;
 mod limits;
+mod lookout;
 mod memory;
 mod notify;
 mod outbound;
@@ -52,7 +53,8 @@ mod view;
 mod world;
 
 pub use limits::Limits;
+pub use lookout::Lookout;
 pub use notify::reminder::Remind;
 pub use rate::Rate;
-pub use server::{Server, ServerError};
+pub use server::{Hosting, Server, ServerError};
 pub use world::{PROTOCOL_VERSION, World};

@@ -201,6 +201,12 @@ pub(crate) const SWEEP_BATCH_MAX: usize = 256;
 /// How long the end of a server waits for what it still does.
 pub(crate) const SHUT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Where others can open a server's store, what it knows is given out no longer than this after a
+/// look that found it its own; then the answer waits for a look…
+pub const LOOK_AGE_MAX: Duration = Duration::from_secs(2);
+/// …which takes no longer than this, or the connection ends.
+pub const LOOK_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Requests to be enrolled are counted for an hour (section 4.7).
 pub(crate) const ENROL_WINDOW_MILLIS: i64 = 3_600_000;
 /// Wrong passcodes that one identity takes in that time from all strangers together: one a second.

@@ -16,6 +16,7 @@ use crate::commit::Ledger;
 use crate::draft::Draft;
 use crate::expiry;
 use crate::limits::{DELIVERIES_MAX, SHUT_DEADLINE};
+use crate::lookout::Lookout;
 use crate::memory::Memory;
 use crate::notify::delivery;
 use crate::notify::monitor::Monitors;
@@ -43,6 +44,8 @@ pub struct Server {
     deliveries: Semaphore,
     /// Without a host there is nobody to tell.
     reminder: Option<Box<Reminder>>,
+    /// Without one nobody else can open the store.
+    lookout: Option<Arc<Lookout>>,
     number: usize,
     /// Made with the first command.
     shares: OnceLock<Box<Shares>>,
@@ -51,6 +54,16 @@ pub struct Server {
     /// The day on which copies of others' keys were looked through.
     refreshed: AtomicU64,
     opened: Instant,
+}
+
+/// What a host does for a server.
+#[derive(Default)]
+pub struct Hosting {
+    /// Told that something waits to be delivered, before the first who had it wait is answered.
+    pub remind: Option<Remind>,
+    /// When the opening of the store began, where others can open it with a higher epoch: the server
+    /// then gives out nothing that it knows without having looked a short time before.
+    pub looked: Option<Instant>,
 }
 
 /// Servers that were opened so far.
@@ -83,11 +96,10 @@ impl Server {
         store: Store,
         world: Arc<World>,
     ) -> Result<Arc<Self>, ServerError> {
-        Self::open_hosted(identity, store, world, None)
+        Self::open_hosted(identity, store, world, Hosting::default())
     }
 
-    /// The same for a host that wants to know that something waits to be delivered, before the first
-    /// who had it wait is answered.
+    /// The same for a host that runs many.
     ///
     /// # Errors
     /// [`ServerError::Store`] if the store cannot be read.
@@ -95,8 +107,10 @@ impl Server {
         identity: AtSign,
         store: Store,
         world: Arc<World>,
-        remind: Option<Remind>,
+        hosting: Hosting,
     ) -> Result<Arc<Self>, ServerError> {
+        let Hosting { remind, looked } = hosting;
+        let lookout = looked.map(|looked| Arc::new(Lookout::new(store.lookout(), looked)));
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
         let access = ledger.access_log().map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
@@ -113,6 +127,7 @@ impl Server {
             signing: OnceCell::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             reminder: remind.map(|remind| Box::new(Reminder::new(remind))),
+            lookout,
             number: OPENED.fetch_add(1, Ordering::Relaxed),
             shares: OnceLock::new(),
             memory,
@@ -162,6 +177,32 @@ impl Server {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.ledger.is_stopped()
+    }
+
+    /// What looks for others who have opened the store, if there may be any. It may be kept while the
+    /// server is shut.
+    #[must_use]
+    pub fn lookout(&self) -> Option<&Arc<Lookout>> {
+        self.lookout.as_ref()
+    }
+
+    /// Whether it was found that the store was opened with a higher epoch elsewhere.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.ledger.is_fenced() || self.lookout.as_ref().is_some_and(|lookout| lookout.is_fenced())
+    }
+
+    /// Whether something that is known here may be given out now.
+    pub(crate) async fn holds(&self) -> bool {
+        match &self.lookout {
+            None => true,
+            Some(lookout) => {
+                if self.ledger.is_fenced() {
+                    lookout.set_fenced();
+                }
+                lookout.holds().await
+            }
+        }
     }
 
     /// Ends everything that it does: connections are closed after the command that they are at,

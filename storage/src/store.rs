@@ -7,6 +7,7 @@ use protocol::{Epoch, VolumeId};
 use crate::batch::Batch;
 use crate::commit::{Commit, Durable, DurableAck, SyncJob, block_on};
 use crate::error::{CommitError, MaintainError, ReadError, Seq};
+use crate::lookout::Lookout;
 use crate::read::{self, Value};
 use crate::recover::Recovery;
 use crate::shared::Shared;
@@ -171,6 +172,12 @@ impl Store {
     /// [`CommitError::Stopped`], also if the look fails; [`CommitError::Closed`].
     pub fn check_epoch(&self) -> Result<(), CommitError> {
         self.shared.check_epoch()
+    }
+
+    /// The same look for somebody else, who does not hold the store.
+    #[must_use]
+    pub fn lookout(&self) -> Lookout {
+        Lookout::new(Arc::downgrade(&self.shared))
     }
 
     /// Compacts the log if that is worth it. It blocks, for about as long as copying the live

@@ -1,7 +1,9 @@
 //! The volumes of a cell: made, opened, looked for and removed.
 
+use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{AtSign, Epoch, VolumeId};
 
@@ -28,6 +30,8 @@ struct Inner {
     watermarks: Arc<Watermarks>,
     wrapping: Key,
     open: OpenSet,
+    /// In which epoch a take-over here planted its fence and got no further.
+    begun: Mutex<HashMap<VolumeId, Epoch>>,
 }
 
 impl Volumes {
@@ -47,7 +51,8 @@ impl Volumes {
         ensure_dir(&*disk, &root).map_err(|source| OpenError::Io { path: root.clone(), source })?;
         let watermarks = Watermarks::open(&*disk, watermarks, keyring)?;
         let wrapping = keyring.derive_own("volume keys v1");
-        Ok(Self(Arc::new(Inner { disk, root, watermarks, wrapping, open: OpenSet::default() })))
+        let (open, begun) = (OpenSet::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { disk, root, watermarks, wrapping, open, begun })))
     }
 
     /// The watermarks, for whoever wants them synced now and then: after a power failure only what
@@ -61,6 +66,15 @@ impl Volumes {
     #[must_use]
     pub fn exists(&self, id: VolumeId) -> bool {
         self.0.watermarks.contains(id)
+    }
+
+    /// The highest epoch that anybody opened the volume with, or began to, on whichever machine;
+    /// none for a volume that nobody has made.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn highest_epoch(&self, id: VolumeId, name: &AtSign) -> Result<Option<Epoch>, OpenError> {
+        Ok(self.volume(id, name).list()?.highest())
     }
 
     /// Makes a volume and opens it. What a crash left of an earlier attempt is made anew.
@@ -116,7 +130,12 @@ impl Volumes {
         refuse_stale(id, epoch, names.highest().max(Some(known.epoch)))?;
         // A restart in the same epoch fences nobody. Without a segment there is nothing to fence.
         let is_new = epoch > known.epoch && !names.segments.is_empty();
-        let names = if is_new { fence(&volume, epoch)?.0 } else { names };
+        let names = if is_new {
+            volume.make_fence(epoch).map_err(|error| disk_failed(&volume, error))?;
+            behind_fence(&volume, epoch)?
+        } else {
+            names
+        };
         let watermarks = &self.0.watermarks;
         let mut found = match recover_foreign(&volume, &names.segments, Some(&known))? {
             Ok(found) => found,
@@ -133,11 +152,13 @@ impl Volumes {
 
     /// Opens a volume that another machine wrote to, and of which this one has no watermark: in an
     /// epoch that nobody had before, which shuts out all lower ones. That nothing is missing at the
-    /// log's end is then as good as the volume: no watermark says how far it went.
+    /// log's end is then as good as the volume: no watermark says how far it went. A master key that
+    /// is not the volume's is refused before anybody is shut out.
     ///
     /// # Errors
-    /// [`OpenError::EpochTaken`] if anybody began to open it in this epoch, [`OpenError::AlreadyExists`]
-    /// if there is a watermark: then [`Volumes::open_store`] opens it. And as that.
+    /// [`OpenError::EpochTaken`] if anybody else began to open it in this epoch; what failed here can
+    /// be repeated. [`OpenError::AlreadyExists`] if there is a watermark: then
+    /// [`Volumes::open_store`] opens it. And as that.
     pub fn take_over(&self, id: VolumeId, name: &AtSign, epoch: Epoch) -> Result<Store, OpenError> {
         self.open_unknown(id, name, epoch).map_err(|error| self.judge(id, name, epoch, error))
     }
@@ -153,18 +174,31 @@ impl Volumes {
             return Err(OpenError::NotFound(id));
         };
         refuse_stale(id, epoch, names.highest())?;
+        prove_key(&volume, &names)?;
+        let is_again = self.begun().get(&id) == Some(&epoch);
         let taken = OpenError::EpochTaken { volume: id, epoch };
-        if names.highest() == Some(epoch) {
+        if names.highest() == Some(epoch) && !is_again {
             return Err(taken);
         }
-        let (names, planted) = fence(&volume, epoch)?;
-        if !planted {
+        if volume.make_fence(epoch).map_err(|error| disk_failed(&volume, error))? {
+            self.begun().insert(id, epoch);
+        } else if !is_again {
             return Err(taken);
         }
+        let names = behind_fence(&volume, epoch)?;
         let found = recover_foreign(&volume, &names.segments, None)?
             .map_err(|_| volume.damage(*first, 0, 0, Why::NoBeginning))?;
         let watermarks = &self.0.watermarks;
-        let (found, slot) = opening::go_on(&volume, found, watermarks, None, epoch)?;
+        let (found, slot) = match found.segments.last() {
+            // From an earlier try, which nobody else can have made.
+            Some(last) if last.name.epoch == epoch => {
+                let mut slot = watermarks.create(id, &mark(last, &found.at))?;
+                opening::mend(&volume, &found, watermarks, &mut slot, None, epoch)?;
+                (found, slot)
+            }
+            _ => opening::go_on(&volume, found, watermarks, None, epoch)?,
+        };
+        self.begun().remove(&id);
         opening::store(volume, found, watermarks, slot, epoch, open_mark)
     }
 
@@ -195,11 +229,17 @@ impl Volumes {
         let io = |source| OpenError::Io { path: path.clone(), source };
         // The slot last: while it is there, a removal that was broken off shows.
         remove_folder(&*self.0.disk, &path).map_err(io)?;
+        self.begun().remove(&id);
         self.0.watermarks.remove(id).map_err(io)
     }
 
     fn take(&self, id: VolumeId) -> Result<OpenMark, OpenError> {
         self.0.open.take(id).ok_or(OpenError::AlreadyOpen(id))
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashMap<VolumeId, Epoch>> {
+        // Each change is one call.
+        self.0.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, id: VolumeId) -> PathBuf {
@@ -238,15 +278,19 @@ impl Volumes {
     }
 }
 
-/// Plants a fence, and reads the folder after that. Whatever the lower epochs acknowledged is there
-/// by then, and they will acknowledge nothing more. Returns whether the fence is new.
-fn fence(volume: &Volume, epoch: Epoch) -> Result<(Names, bool), OpenError> {
-    let io = |source| OpenError::Io { path: volume.path().clone(), source };
-    let planted = volume.plant(epoch).map_err(io)?;
+/// Plants a fence that was made, and reads the folder after that. Whatever the lower epochs acknowledged
+/// is there by then, and they will acknowledge nothing more.
+fn behind_fence(volume: &Volume, epoch: Epoch) -> Result<Names, OpenError> {
+    // Also if the fence was there: whoever made it may have died before this line.
+    volume.sync().map_err(|error| disk_failed(volume, error))?;
     let names = volume.list()?;
     refuse_stale(volume.id, epoch, names.highest())?;
     volume.prune_fences(&names);
-    Ok((names, planted))
+    Ok(names)
+}
+
+fn disk_failed(volume: &Volume, source: io::Error) -> OpenError {
+    OpenError::Io { path: volume.path().clone(), source }
 }
 
 /// Recovers a volume whose last writer was this machine; `begun` counts no more.
@@ -262,6 +306,21 @@ fn recover_own(
     found.report.unfinished_segments += begun.len();
     found.unfinished.extend(begun);
     Ok(found)
+}
+
+/// Whether the master key opens what is there. Segments that are just coming or going prove nothing.
+fn prove_key(volume: &Volume, names: &Names) -> Result<(), OpenError> {
+    let mut refused = Ok(());
+    for name in names.segments.iter().rev() {
+        match volume.open(*name) {
+            Ok(_) => return Ok(()),
+            Err(OpenError::Damaged(damage)) if damage.why == Why::HeaderSeal => {
+                refused = Err(damage.into());
+            }
+            Err(_) => {}
+        }
+    }
+    refused
 }
 
 fn refuse_stale(volume: VolumeId, asked: Epoch, highest: Option<Epoch>) -> Result<(), OpenError> {

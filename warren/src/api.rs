@@ -1,11 +1,14 @@
 //! The registrar's API, from a client's side.
 
+mod fleet;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use net::https::{HttpAnswer, HttpsClient, HttpsError, Method, parse_url};
 use net::tls::{ClientTls, TrustRoots};
 use protocol::{Address, AtSign, RegistrationId};
+use registrar::Tier;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,6 +18,8 @@ use crate::data_dir::DataDir;
 use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
 use crate::files::read_token;
+
+pub use fleet::{CellView, NewCell, NodeView, PlacementView, SwarmView};
 
 /// How often a registration is asked for again when no answer came. Asking with the same
 /// registration id does it once.
@@ -72,14 +77,17 @@ impl Api {
     }
 
     /// Registers a name. Repeats a request that got no answer.
-    pub async fn register(&self, identity: &AtSign) -> Result<Registered, Failure> {
+    pub async fn register(&self, identity: &AtSign, tier: Tier) -> Result<Registered, Failure> {
         let mut id = [0; 16];
         getrandom::fill(&mut id)
             .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "identity": identity,
             "registration": RegistrationId::from_bytes(id),
         });
+        if tier != Tier::Shared {
+            body["tier"] = serde_json::json!(tier);
+        }
         for _ in 1..TRIES {
             match self.ask(Method::POST, "/v1/identities", Some(&body)).await {
                 Err(failure) if matches!(failure.exit, Exit::Unavailable | Exit::TimedOut) => {
@@ -92,8 +100,7 @@ impl Api {
     }
 
     pub async fn show(&self, identity: &AtSign) -> Result<Map<String, Value>, Failure> {
-        let path = format!("/v1/identities/{}", encode(identity));
-        parsed(&self.ask(Method::GET, &path, None).await?)
+        self.get(&format!("/v1/identities/{}", encode(identity))).await
     }
 
     pub async fn list(&self, after: Option<&str>) -> Result<Page, Failure> {
@@ -101,12 +108,16 @@ impl Api {
             Some(name) => format!("/v1/identities?after={}", percent_encode(name)),
             None => "/v1/identities".to_owned(),
         };
-        parsed(&self.ask(Method::GET, &path, None).await?)
+        self.get(&path).await
     }
 
     pub async fn delete(&self, identity: &AtSign) -> Result<(), Failure> {
         let path = format!("/v1/identities/{}", encode(identity));
         self.ask(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        parsed(&self.ask(Method::GET, path, None).await?)
     }
 
     async fn ask(

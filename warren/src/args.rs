@@ -7,10 +7,18 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use feed::FeedKey;
 use net::dial::DialTarget;
 use protocol::{Address, AtSign, HostName};
-use registrar::PortRanges;
+use registrar::{PortRanges, Tier};
 
+use crate::cell::CellCommand;
+use crate::deploy::args::DeployCommand;
 use crate::directory::dns::DnsArgs;
+use crate::health::HealthArgs;
+use crate::host::args::HostCommand;
+use crate::node::NodeCommand;
+use crate::placement::PlacementCommand;
+use crate::registrar::RegistrarCommand;
 use crate::router::args::RouterCommand;
+use crate::swarm::SwarmCommand;
 
 /// Hosting for personal data servers, and the directory that finds them.
 #[derive(Debug, Parser)]
@@ -35,12 +43,35 @@ pub enum Command {
     /// Run a replica of the directory; make, show and check the files that it starts from
     #[command(subcommand)]
     Directory(DirectoryCommand),
+    /// Run the agent on a machine of a Docker Swarm
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Make what a fleet of several machines is started with
+    #[command(subcommand)]
+    Deploy(DeployCommand),
+    /// Run the registrar alone, for cells, routers and agents on other machines
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
     /// Carry connections to the cells of a swarm, on each of its machines
     #[command(subcommand)]
     Router(RouterCommand),
     /// Register, list, show and delete identities
     #[command(subcommand)]
     Identity(IdentityCommand),
+    /// Make swarms known, list and forget them
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
+    /// List machines, drain them and let them work again
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Explain where identities go
+    #[command(subcommand)]
+    Placement(PlacementCommand),
+    /// Run a cell of personal servers; create, list, change and delete cells
+    #[command(subcommand)]
+    Cell(CellCommand),
+    /// Ask a daemon on this machine whether it is well
+    Health(HealthArgs),
     /// Ask the directory where an identity's server is
     Resolve(ResolveArgs),
     /// Print a completion script for a shell
@@ -68,9 +99,6 @@ pub struct UpArgs {
     /// Name under which clients reach this machine; it stands in every address and certificate
     #[arg(long, value_name = "NAME", default_value = "localhost", env = "WARREN_HOSTNAME")]
     pub hostname: HostName,
-    /// Further name in the certificates, such as root.atsign.org (repeatable)
-    #[arg(long, value_name = "NAME", env = "WARREN_SAN", value_delimiter = ',')]
-    pub san: Vec<HostName>,
     /// Port of the directory (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub directory_port: u16,
@@ -91,22 +119,8 @@ pub struct UpArgs {
         env = "WARREN_PORTS"
     )]
     pub ports: PortRanges,
-    /// Certificate chain (PEM) to use instead of the built-in authority's
-    #[arg(long, value_name = "FILE", requires = "tls_key", env = "WARREN_TLS_CERT")]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub tls_cert: Option<PathBuf>,
-    /// Private key (PEM) of --tls-cert
-    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_KEY")]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub tls_key: Option<PathBuf>,
-    /// Authorities to trust (PEM) when --tls-cert is given: servers verify one another with them
-    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub tls_ca: Option<PathBuf>,
-    /// Further authorities to trust (PEM), such as the ca.pem of another warren (repeatable)
-    #[arg(long, value_name = "FILE", env = "WARREN_TRUST", value_delimiter = ',')]
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub trust: Vec<PathBuf>,
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Directory to ask for identities that are not here, such as root.atsign.org:64 (repeatable)
     #[arg(long, value_name = "HOST:PORT", env = "WARREN_PEER_DIRECTORY", value_delimiter = ',')]
     pub peer_directory: Vec<Address>,
@@ -136,6 +150,30 @@ pub struct UpArgs {
     /// How to write logs to stderr
     #[arg(long, value_name = "FORMAT", default_value = "auto", env = "WARREN_LOG_FORMAT")]
     pub log_format: LogFormatArg,
+}
+
+/// Certificates, and whom to trust.
+#[derive(Debug, Args)]
+pub struct TlsArgs {
+    /// Further name in the certificates, such as root.atsign.org (repeatable)
+    #[arg(long, value_name = "NAME", env = "WARREN_SAN", value_delimiter = ',')]
+    pub san: Vec<HostName>,
+    /// Certificate chain (PEM) to use instead of the built-in authority's
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "WARREN_TLS_CERT")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of --tls-cert
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_KEY")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities to trust (PEM) when --tls-cert is given: servers verify one another with them
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "WARREN_TLS_CA")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_ca: Option<PathBuf>,
+    /// Further authorities to trust (PEM), such as the ca.pem of another warren (repeatable)
+    #[arg(long, value_name = "FILE", env = "WARREN_TRUST", value_delimiter = ',')]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub trust: Vec<PathBuf>,
 }
 
 /// A PostgreSQL that keeps the registrar's records.
@@ -305,15 +343,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "redis"])]
     pub snapshot: Option<PathBuf>,
-    /// The registrar to follow; with --redis, to follow when Redis is of no use
+    /// The registrar to follow; where it may be at several places, each of them (repeatable). With
+    /// --redis, to follow when Redis is of no use
     #[arg(
         long,
         value_name = "URL",
         env = "WARREN_REGISTRAR",
+        value_delimiter = ',',
         required_unless_present_any = ["snapshot", "redis"]
     )]
     #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
-    pub registrar: Option<String>,
+    pub registrar: Vec<String>,
     /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
     /// endpoints.json of a `warren up`). With --snapshot, the key that has signed the file
     #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]
@@ -463,11 +503,31 @@ pub struct RegisterArgs {
     /// File with a name on each line; empty lines and lines that begin with # are left out ('-': stdin)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from: Option<PathBuf>,
+    /// Whether the servers share cells, or go where each is alone
+    #[arg(long, value_name = "TIER", default_value = "shared")]
+    pub tier: TierArg,
     /// Registrations under way at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallel: u16,
     #[command(flatten)]
     pub connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TierArg {
+    /// In a cell with thousands
+    Shared,
+    /// In a cell whose machine has the label tier=dedicated
+    Dedicated,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Self {
+        match tier {
+            TierArg::Shared => Self::Shared,
+            TierArg::Dedicated => Self::Dedicated,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::data_dir::write_atomically;
 use crate::failure::{Exit, Failure};
 
 /// Where Debian, Fedora and Alpine keep the authorities that the system trusts.
@@ -47,4 +48,18 @@ pub fn read_password(path: &Path, option: &str) -> Result<String, Failure> {
         Failure::new(Exit::Refused, what).fix(format!("pass {option} with a file to read"))
     })?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Reads a token, or makes one where there is none.
+pub fn token_or_new(path: &Path) -> Result<String, Failure> {
+    if path.exists() {
+        return read_token(path);
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(Exit::Failed, format!("no random numbers: {error}")))?;
+    let token = hex::encode(bytes);
+    write_atomically(path, 0o600, format!("{token}\n").as_bytes())
+        .map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+    Ok(token)
 }

@@ -7,28 +7,44 @@
 
 mod api;
 mod args;
+mod cell;
+mod cells;
 mod data_dir;
+mod deploy;
 mod descriptors;
 mod directory;
 mod endpoints;
 mod failure;
 mod files;
 mod fleet_args;
+mod health;
+mod host;
 mod identity;
+mod listening;
+mod memory;
 mod monitoring;
+mod node;
 mod output;
+mod placement;
+mod question;
 mod redis;
+mod registrar;
 mod renewal;
 mod resolve;
 mod router;
 mod signals;
+mod swarm;
+mod table;
+mod tls;
 mod up;
+mod waiting;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command, IdentityCommand};
+use crate::cell::CellCommand;
 use crate::failure::{Exit, Failure};
 
 #[global_allocator]
@@ -50,6 +66,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Host(command) => host::run(&command),
+        Command::Deploy(command) => deploy::run(&command),
+        Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {
             client_runtime()?.block_on(identity::register(args))
@@ -63,6 +82,16 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }
+        Command::Swarm(command) => client_runtime()?.block_on(swarm::run(&command)),
+        Command::Node(command) => client_runtime()?.block_on(node::run(&command)),
+        Command::Placement(command) => client_runtime()?.block_on(placement::run(&command)),
+        Command::Cell(CellCommand::Serve(args)) => {
+            cell::serve::run(&args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Cell(CellCommand::Operator(command)) => {
+            client_runtime()?.block_on(cells::run(&command))
+        }
+        Command::Health(args) => health::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Resolve(args) => client_runtime()?.block_on(resolve::run(&args)),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "warren", &mut std::io::stdout());

@@ -17,18 +17,32 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use server_host::Cell;
 use swarm_router::Router;
 
+/// Why whoever asks should go elsewhere, if he should.
+type WhyNotReady = dyn Fn() -> Option<&'static str> + Send + Sync;
+
 /// What the endpoints look at.
 #[derive(Clone)]
 pub struct Monitored {
     metrics: Arc<Mutex<Metrics>>,
-    directory: Arc<Directory>,
+    why_not_ready: Arc<WhyNotReady>,
     is_ending: Arc<AtomicBool>,
 }
 
 impl Monitored {
+    /// Ready once the directory may answer.
     pub fn new(metrics: Metrics, directory: Arc<Directory>) -> Self {
+        Self::ready_unless(metrics, move || {
+            (!directory.status().ready).then_some("the directory has no snapshot yet\n")
+        })
+    }
+
+    /// Ready unless there is a reason not to be.
+    pub fn ready_unless(
+        metrics: Metrics,
+        why_not: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
         let metrics = Arc::new(Mutex::new(metrics));
-        Self { metrics, directory, is_ending: Arc::default() }
+        Self { metrics, why_not_ready: Arc::new(why_not), is_ending: Arc::default() }
     }
 
     /// From now on it says that it is not ready, so that nobody new is sent here.
@@ -51,16 +65,14 @@ async fn metrics(State(monitored): State<Monitored>) -> Response {
     ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text).into_response()
 }
 
-/// Ready once the directory may answer: everything else is up before this listener is.
+/// Ready unless something speaks against it: everything else is up before this listener is.
 async fn ready(State(monitored): State<Monitored>) -> Response {
-    let why_not = match (monitored.is_ending.load(Ordering::Relaxed), &monitored.directory) {
-        (true, _) => "it is about to end\n",
-        (false, directory) if directory.status().ready => {
-            return (StatusCode::OK, "ready\n").into_response();
-        }
-        (false, _) => "the directory has no snapshot yet\n",
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, why_not).into_response()
+    let is_ending = monitored.is_ending.load(Ordering::Relaxed);
+    let why_not = is_ending.then_some("it is about to end\n");
+    match why_not.or_else(|| (monitored.why_not_ready)()) {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(why_not) => (StatusCode::SERVICE_UNAVAILABLE, why_not).into_response(),
+    }
 }
 
 /// The cell's and the router's own counters, read when somebody asks.

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use protocol::control::names::CellId;
 use protocol::{AtSign, Epoch, RegistrationId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ use crate::deletion::Deletion;
 use crate::identities::{Identity, Page};
 use crate::limits::{IDEMPOTENCY_KEY_BYTES_MAX, LIST_DEFAULT};
 use crate::opening::random;
+use crate::tier::Tier;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +24,9 @@ struct Order {
     identity: String,
     /// The same as the header `Idempotency-Key`.
     registration: Option<String>,
+    /// In what kind of cell.
+    #[serde(default)]
+    tier: Tier,
 }
 
 /// What its owner needs to activate an identity.
@@ -30,6 +35,8 @@ pub(super) struct Handover {
     identity: String,
     address: String,
     activation_secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<CellId>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,11 +65,12 @@ pub(super) async fn register(
     let header = header.transpose().map_err(Problem::bad_request)?;
     let id = registration_id(header.or(order.registration.as_deref()))?;
     let name = AtSign::parse(&order.identity)?;
-    let registered = front.registrar.register(name, id).await?;
+    let registered = front.registrar.register_in(name, id, order.tier).await?;
     let handover = Handover {
         identity: registered.identity.to_string(),
         address: registered.address.to_string(),
         activation_secret: registered.activation_secret.expose().to_owned(),
+        cell: registered.cell,
     };
     Ok((StatusCode::CREATED, Json(handover)))
 }
@@ -102,6 +110,7 @@ pub(super) async fn activation(
         identity: name.to_string(),
         address: address.to_string(),
         activation_secret: secret.expose().to_owned(),
+        cell: identity.cell,
     }))
 }
 

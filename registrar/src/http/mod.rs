@@ -2,6 +2,7 @@
 //! people. Everything here is a thin cover over [`Registrar`].
 
 mod feed;
+mod fleet;
 mod health;
 mod identities;
 mod problem;
@@ -22,7 +23,7 @@ use crate::registrar::Registrar;
 use crate::web::RateLimit;
 
 pub(crate) use problem::Problem;
-pub use token::{AdminToken, AdminTokenError};
+pub use token::{AdminToken, AdminTokenError, FleetTokens};
 
 /// Who may register an identity on the web page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) registrar: Arc<Registrar>,
     pub(crate) config: FrontConfig,
     pub(crate) rate: RateLimit,
+    /// Of those who run the servers on other machines.
+    pub(crate) tokens: Option<FleetTokens>,
 }
 
 impl std::ops::Deref for Front {
@@ -67,9 +70,19 @@ impl std::ops::Deref for Front {
 impl Registrar {
     /// The API and the page as one service. The client's address is read from [`net::https::Peer`].
     pub fn http(self: &Arc<Self>, config: FrontConfig) -> Router {
-        let rate = RateLimit::default();
-        let front = Front(Arc::new(Shared { registrar: Arc::clone(self), config, rate }));
+        self.front(config, None)
+    }
+
+    /// The same, and what cells, routers, agents and their operators ask.
+    pub fn fleet_http(self: &Arc<Self>, config: FrontConfig, tokens: FleetTokens) -> Router {
+        self.front(config, Some(tokens))
+    }
+
+    fn front(self: &Arc<Self>, config: FrontConfig, tokens: Option<FleetTokens>) -> Router {
+        let (registrar, rate) = (Arc::clone(self), RateLimit::default());
+        let front = Front(Arc::new(Shared { registrar, config, rate, tokens }));
         let api = Router::new()
+            .merge(fleet::routes())
             .route("/identities", get(identities::list).post(identities::register))
             .route("/identities/{name}", get(identities::show).delete(identities::delete))
             .route("/identities/{name}/activation", get(identities::activation))

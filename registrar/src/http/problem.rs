@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use protocol::NameError;
 
 use crate::error::{DeleteError, FeedError, LedgerError, RegisterError};
+use crate::fleet::FleetError;
 
 /// A problem as a client sees it. The web page shows the same words.
 #[derive(Debug)]
@@ -39,6 +40,20 @@ problems! {
         "Try again in a little while, or choose another name.";
     no_port_left = SERVICE_UNAVAILABLE, "no-port-left", "There is no room for another server",
         "The operator starts warren with more ports, such as --ports 25000-32767,20000-24999, or deletes identities that nobody needs.";
+    no_room = SERVICE_UNAVAILABLE, "no-room", "There is no room for another server",
+        "The operator asks why (warren placement explain @NAME), adds a cell or gives one more room; then try again with the same Idempotency-Key.";
+    bad_tier = UNPROCESSABLE_ENTITY, "bad-tier", "There is no such tier here",
+        "Leave the tier out, or register her where servers run in cells on other machines.";
+    superseded = CONFLICT, "superseded", "Somebody else runs this cell",
+        "Serve nobody any more, and end. A new start asks for a term of its own.";
+    unknown_in_fleet = NOT_FOUND, "unknown", "There is no such thing",
+        "Check the name; GET /v1/swarms, /v1/nodes and /v1/cells list what there is.";
+    in_use = CONFLICT, "in-use", "It cannot be done now",
+        "Change what the detail names first.";
+    bad_cell = UNPROCESSABLE_ENTITY, "bad-cell", "There cannot be such a cell",
+        "Correct what the detail names.";
+    no_role_token = UNAUTHORIZED, "no-token", "This needs another token",
+        "Send 'Authorization: Bearer TOKEN' with the token of those who may ask this.";
     no_epoch_left = CONFLICT, "no-epoch-left", "The name is worn out",
         "Choose another name.";
     busy = SERVICE_UNAVAILABLE, "busy", "Too many registrations at once",
@@ -135,6 +150,8 @@ impl From<RegisterError> for Problem {
             RegisterError::Taken(_) => Self::name_taken(error),
             RegisterError::BeingDeleted(_) => Self::being_deleted(error).after(5),
             RegisterError::NoPortLeft(_) => Self::no_port_left(error),
+            RegisterError::OneTier => Self::bad_tier(error),
+            RegisterError::NoRoom(_) => Self::no_room(error).after(30),
             RegisterError::NoEpochLeft(_) => Self::no_epoch_left(error),
             RegisterError::Busy => Self::busy(error).after(5),
             RegisterError::Swarm { .. } => {
@@ -156,6 +173,25 @@ impl From<DeleteError> for Problem {
             DeleteError::Busy => Self::busy(error).after(5),
             DeleteError::Ledger(error) => error.into(),
             DeleteError::Stopping => Self::stopping(error).after(5),
+        }
+    }
+}
+
+impl From<FleetError> for Problem {
+    fn from(error: FleetError) -> Self {
+        match error {
+            FleetError::UnknownSwarm(_)
+            | FleetError::UnknownCell(_)
+            | FleetError::UnknownNode(_) => Self::unknown_in_fleet(error),
+            FleetError::Superseded { .. } => Self::superseded(error),
+            FleetError::SwarmExists(_)
+            | FleetError::SwarmInUse { .. }
+            | FleetError::CellInUse { .. }
+            | FleetError::TooMany(_)
+            | FleetError::NoTermLeft(_) => Self::in_use(error),
+            FleetError::BadCell(_) => Self::bad_cell(error),
+            FleetError::Ledger(error) => error.into(),
+            FleetError::Stopping => Self::stopping(error).after(5),
         }
     }
 }

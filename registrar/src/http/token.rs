@@ -1,6 +1,7 @@
 //! Who may use the API.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{Front, Problem};
+use crate::fleet::Fleet;
 use crate::limits::ADMIN_TOKEN_BYTES_MIN;
 
 /// Knows the admin token when it sees it; does not keep it.
@@ -18,9 +20,7 @@ pub struct AdminToken {
 
 /// A token that could be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an admin token has at least {ADMIN_TOKEN_BYTES_MIN} characters, without spaces at its ends"
-)]
+#[error("a token has at least {ADMIN_TOKEN_BYTES_MIN} characters, without spaces at its ends")]
 pub struct AdminTokenError;
 
 /// Proof that a request carries the admin token.
@@ -42,6 +42,63 @@ impl AdminToken {
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
         self.digest.ct_eq(&digest(text)).into()
+    }
+}
+
+/// The tokens of those who run the servers. None opens what is another's.
+#[derive(Debug)]
+pub struct FleetTokens {
+    /// Of the processes that run cells.
+    pub cells: AdminToken,
+    /// Of the routers.
+    pub routers: AdminToken,
+    /// Of the agents on the machines.
+    pub hosts: AdminToken,
+}
+
+/// Proof that a request carries the cells' token, and whom it may ask.
+pub(crate) struct OfCells(pub(crate) Arc<Fleet>);
+/// The same for routers.
+pub(crate) struct OfRouters(pub(crate) Arc<Fleet>);
+/// The same for agents.
+pub(crate) struct OfHosts(pub(crate) Arc<Fleet>);
+/// The same for operators, who have the admin token.
+pub(crate) struct OfOperators(pub(crate) Arc<Fleet>);
+
+macro_rules! doors {
+    ($($door:ident: $token:expr;)*) => {$(
+        impl FromRequestParts<Front> for $door {
+            type Rejection = Problem;
+
+            async fn from_request_parts(
+                parts: &mut Parts,
+                front: &Front,
+            ) -> Result<Self, Problem> {
+                fleet_for(parts, front, $token).map(Self)
+            }
+        }
+    )*};
+}
+
+doors! {
+    OfCells: |_, tokens| &tokens.cells;
+    OfRouters: |_, tokens| &tokens.routers;
+    OfHosts: |_, tokens| &tokens.hosts;
+    OfOperators: |admin, _| admin;
+}
+
+fn fleet_for(
+    parts: &Parts,
+    front: &Front,
+    token: for<'a> fn(&'a AdminToken, &'a FleetTokens) -> &'a AdminToken,
+) -> Result<Arc<Fleet>, Problem> {
+    let (Some(tokens), Some(fleet)) = (&front.tokens, &front.registrar.fleet) else {
+        return Err(Problem::no_such_path("this registrar has no other machines"));
+    };
+    match bearer_token(&parts.headers) {
+        Some(text) if token(&front.config.admin, tokens).is(text) => Ok(Arc::clone(fleet)),
+        Some(_) => Err(Problem::no_role_token("the token is wrong")),
+        None => Err(Problem::no_role_token("the request carries no token")),
     }
 }
 

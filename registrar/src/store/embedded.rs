@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use storage::{Commit, CommitError, SyncJob};
+use storage::{Commit, CommitError, Failure, SyncJob};
+use tokio::sync::Notify;
 
-use super::Batch;
+use super::{Batch, StoreFault};
 use crate::error::LedgerError;
+use crate::limits::EMBEDDED_LOOK_EVERY;
 
 /// Blocking calls say so; the others touch the disk for one record at most.
 pub struct Embedded {
     store: Arc<storage::Store>,
     has_failed: AtomicBool,
+    failure: Notify,
 }
 
 pub struct Appended {
@@ -21,11 +24,31 @@ pub struct Appended {
 
 impl Embedded {
     pub fn new(store: storage::Store) -> Self {
-        Self { store: Arc::new(store), has_failed: AtomicBool::new(false) }
+        Self { store: Arc::new(store), has_failed: AtomicBool::new(false), failure: Notify::new() }
     }
 
     pub fn is_sound(&self) -> bool {
         !self.has_failed.load(Ordering::Acquire)
+    }
+
+    pub fn run(&self) -> u64 {
+        self.store.epoch().number()
+    }
+
+    /// A write notices by itself; who writes nothing looks now and then.
+    pub async fn failed(&self) -> StoreFault {
+        loop {
+            let store = Arc::clone(&self.store);
+            let look = tokio::task::spawn_blocking(move || store.check_epoch()).await;
+            if let Ok(Err(error)) = look {
+                self.note(&error);
+                return fault(&error);
+            }
+            let failure = self.failure.notified();
+            if self.is_sound() {
+                drop(tokio::time::timeout(EMBEDDED_LOOK_EVERY, failure).await);
+            }
+        }
     }
 
     pub fn append(&self, batch: Batch) -> Result<Appended, LedgerError> {
@@ -76,7 +99,19 @@ impl Embedded {
     fn note(&self, error: &CommitError) {
         if matches!(error, CommitError::Stopped(_) | CommitError::Closed) {
             self.has_failed.store(true, Ordering::Release);
+            self.failure.notify_waiters();
         }
+    }
+}
+
+fn fault(error: &CommitError) -> StoreFault {
+    match error {
+        CommitError::Stopped(Failure::Fenced { own, opened }) => StoreFault::Fenced {
+            own: i64::try_from(own.number()).unwrap_or(i64::MAX),
+            found: i64::try_from(opened.number()).unwrap_or(i64::MAX),
+        },
+        CommitError::Stopped(failure) => StoreFault::Failed(failure.to_string()),
+        _ => StoreFault::Closed,
     }
 }
 

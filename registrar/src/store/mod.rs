@@ -81,6 +81,23 @@ impl Store {
         }
     }
 
+    /// Returns once it takes nothing more, whatever the reason. Finds out by itself where somebody
+    /// else has opened it.
+    pub(crate) async fn failed(&self) -> StoreFault {
+        match &self.0 {
+            Kind::Embedded(store) => store.failed().await,
+            Kind::Postgres(store) => store.stopped().await,
+        }
+    }
+
+    /// Its writer's epoch.
+    pub(crate) fn run(&self) -> u64 {
+        match &self.0 {
+            Kind::Embedded(store) => store.run(),
+            Kind::Postgres(store) => store.run(),
+        }
+    }
+
     /// Puts a batch behind all others, without waiting.
     pub(crate) fn append(&self, batch: Batch) -> Result<Appended, LedgerError> {
         Ok(Appended(match &self.0 {

@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use net::clock::ManualClock;
 use protocol::control::feed::{Change, Snapshot};
 use protocol::{AtSign, Epoch, FeedId, HostName, RegistrationId, Timestamp, VolumeId};
 use registrar::{
-    FeedAnswer, OpenError, PortRanges, PostgresTarget, Registrar, RegistrarConfig, State, Store,
+    FeedAnswer, OpenError, PortRanges, PostgresTarget, Probe, Registrar, RegistrarConfig, State,
+    Store,
 };
 use storage::disk::sim::{Crash, SimDisk};
 use storage::{Keyring, MasterKey, Volumes};
@@ -43,6 +45,8 @@ pub struct World {
     pub hostname: &'static str,
     /// Where the store is, if it is not on the disk.
     pub database: Option<PostgresTarget>,
+    /// Machines that have taken the store over.
+    pub starts: AtomicU32,
 }
 
 impl World {
@@ -66,6 +70,7 @@ impl World {
             ports: "25000-25199",
             hostname: "localhost",
             database: None,
+            starts: AtomicU32::new(0),
         }
     }
 
@@ -73,14 +78,37 @@ impl World {
         self.try_open().unwrap()
     }
 
-    pub fn try_open(&self) -> Result<Arc<Registrar>, OpenError> {
-        let config = RegistrarConfig {
+    fn config(&self) -> RegistrarConfig {
+        RegistrarConfig {
             hostname: HostName::parse(self.hostname).unwrap(),
             ports: PortRanges::parse(self.ports).unwrap(),
-        };
+        }
+    }
+
+    pub fn try_open(&self) -> Result<Arc<Registrar>, OpenError> {
+        let config = self.config();
         let key = keyring().derive("activation");
         let (swarm, clock) = (self.swarm.clone(), self.clock.clone());
         Registrar::open(config, self.store(), &key, swarm, clock)
+    }
+
+    /// As on a machine that has not seen the store before, in an epoch of its own.
+    pub fn open_fleet(&self, probe: Arc<dyn Probe>) -> Arc<Registrar> {
+        let store = match &self.database {
+            None => self.store_taken_over().into(),
+            Some(_) => self.store(),
+        };
+        let key = keyring().derive("activation");
+        Registrar::open_fleet(self.config(), store, &key, probe, self.clock.clone()).unwrap()
+    }
+
+    fn store_taken_over(&self) -> storage::Store {
+        let (id, name) = (VolumeId::from_bytes([9; 16]), name("@registrar"));
+        let mark = format!("/data/mark{}", self.starts.fetch_add(1, Ordering::Relaxed));
+        let disk = Arc::new(self.disk.clone());
+        let volumes = Volumes::open(disk, "/data/volumes", &mark, &keyring()).unwrap();
+        let highest = volumes.highest_epoch(id, &name).unwrap().unwrap();
+        volumes.take_over(id, &name, highest.next().unwrap()).unwrap()
     }
 
     /// Runs a test's future as [`run`] does. A pause takes no time where everything is in the
@@ -119,6 +147,7 @@ impl World {
             swarm: self.swarm.clone(),
             clock: self.clock.clone(),
             database: self.database.clone(),
+            starts: AtomicU32::new(self.starts.load(Ordering::Relaxed)),
             ..*self
         }
     }

@@ -87,6 +87,10 @@ async fn deliver(server: &Arc<Server>, waiting: &Waiting) -> Result<Tried, Refus
         settle(server, waiting, None).await?;
         return Ok(Tried::Done);
     };
+    // Whoever has the store now delivers it.
+    if !server.holds().await {
+        return Err(Refusal::store());
+    }
     server.charge(Standing::Owner, DELIVERY_OVERHEAD);
     let outcome = tokio::select! {
         biased;

@@ -1,18 +1,20 @@
 //! `warren identity delete`
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::api::Api;
 use crate::args::DeleteArgs;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::output;
+use crate::question::confirm;
 
 /// Deletes an identity after asking, because nothing brings her data back.
 pub async fn delete(args: &DeleteArgs) -> Result<ExitCode, Failure> {
     let identity = &args.one.identity;
-    if !args.yes && !confirmed(&identity.to_string())? {
-        return Err(Failure::new(Exit::Refused, format!("{identity} was not deleted")));
+    if !args.yes {
+        let name = identity.to_string();
+        let deleted = format!("This deletes {name}, her server and all its data, for good.");
+        confirm(&name, &deleted)?;
     }
     Api::connect(&args.one.connection)?.delete(identity).await?;
     if args.one.connection.json {
@@ -21,18 +23,4 @@ pub async fn delete(args: &DeleteArgs) -> Result<ExitCode, Failure> {
         output::line(format_args!("{identity} is deleted, with her server and all its data."))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn confirmed(identity: &str) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() {
-        let what = format!("deleting {identity} needs a confirmation, and stdin is no terminal");
-        return Err(Failure::new(Exit::Usage, what).fix("pass --yes"));
-    }
-    eprint!(
-        "This deletes {identity}, her server and all its data, for good. Type {identity} to go on: "
-    );
-    let _ = io::stderr().flush();
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    Ok(read.is_ok() && answer.trim() == identity)
 }

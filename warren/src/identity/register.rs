@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::AtSign;
+use registrar::Tier;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -22,16 +23,16 @@ const LINE_BYTES_MAX: u64 = 1024;
 pub async fn register(args: RegisterArgs) -> Result<ExitCode, Failure> {
     let api = Api::connect(&args.connection)?;
     match (&args.identity, &args.from) {
-        (Some(identity), _) => one(&api, identity, args.connection.json).await,
+        (Some(identity), _) => one(&api, identity, &args).await,
         (None, Some(file)) => many(api, file, &args).await,
         (None, None) => Err(Failure::new(Exit::Usage, "there is no name to register")
             .fix("warren identity register @alice")),
     }
 }
 
-async fn one(api: &Api, identity: &AtSign, json: bool) -> Result<ExitCode, Failure> {
-    let registered = api.register(identity).await?;
-    if json {
+async fn one(api: &Api, identity: &AtSign, args: &RegisterArgs) -> Result<ExitCode, Failure> {
+    let registered = api.register(identity, args.tier.into()).await?;
+    if args.connection.json {
         output::json(&registered)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -60,7 +61,7 @@ async fn many(api: Api, file: &Path, args: &RegisterArgs) -> Result<ExitCode, Fa
     let lines = read_names(file)?;
     let bar = progress_bar(lines.len());
     let api = Arc::new(api);
-    let mut lines = lines.into_iter();
+    let (mut lines, tier) = (lines.into_iter(), args.tier.into());
     let mut running = JoinSet::new();
     let (mut done, mut refused, mut last) = (0_usize, 0_usize, None);
     loop {
@@ -68,7 +69,7 @@ async fn many(api: Api, file: &Path, args: &RegisterArgs) -> Result<ExitCode, Fa
             let Some(line) = lines.next() else { break };
             let api = Arc::clone(&api);
             running.spawn(async move {
-                let outcome = register_line(&api, &line).await;
+                let outcome = register_line(&api, &line, tier).await;
                 (line, outcome)
             });
         }
@@ -104,9 +105,9 @@ async fn many(api: Api, file: &Path, args: &RegisterArgs) -> Result<ExitCode, Fa
     }
 }
 
-async fn register_line(api: &Api, line: &str) -> Result<Registered, Failure> {
+async fn register_line(api: &Api, line: &str, tier: Tier) -> Result<Registered, Failure> {
     let identity = AtSign::parse(line).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
-    api.register(&identity).await
+    api.register(&identity, tier).await
 }
 
 fn print_registered(registered: &Registered, json: bool) -> Result<(), Failure> {

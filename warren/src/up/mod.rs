@@ -8,7 +8,6 @@ mod banner;
 mod feed;
 mod ground;
 mod parts;
-mod registrar_store;
 mod swarm;
 
 use std::time::Duration;
@@ -86,7 +85,7 @@ async fn live(args: &UpArgs, dir: &DataDir) -> Result<(), Failure> {
 
 /// Watches the operator's certificate, if there is one. Does not end.
 async fn renew(args: &UpArgs, shown: Shown) {
-    if let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) {
+    if let (Some(cert), Some(key)) = (&args.tls.tls_cert, &args.tls.tls_key) {
         renewal::watch(cert.clone(), key.clone(), shown).await;
     }
     std::future::pending().await

@@ -1,8 +1,6 @@
 //! The running parts, and how they are connected.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU16;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +11,20 @@ use net::dial::{DialPolicy, DialTarget, Dialer};
 use net::drain::Drain;
 use net::lookup::DirectoryClient;
 use net::telemetry::Metrics;
-use protocol::{Address, AtSign, HostName, RegistrationId};
-use registrar::{
-    AdminToken, FrontConfig, RegisterError, Registrar, RegistrarConfig, StoreFault, WebRegistration,
-};
+use protocol::{AtSign, RegistrationId};
+use registrar::{RegisterError, Registrar, RegistrarConfig, StoreFault};
 use server::{Limits, World};
 use server_host::{Cell, CellConfig};
 use swarm_router::Router;
 use tokio::net::TcpListener;
 
-use crate::args::{UpArgs, WebRegistrationArg};
+use crate::args::UpArgs;
 use crate::data_dir::DataDir;
 use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
-use crate::files::read_bounded;
+use crate::listening::{address_of, bind};
 use crate::monitoring::{self, Counters, Monitored};
+use crate::registrar::front;
 use crate::up::feed::InProcessFeed;
 use crate::up::ground::Ground;
 use crate::up::swarm::{CellBackend, OneCell};
@@ -39,9 +36,6 @@ const HTTP_GATE: AcceptLimits = AcceptLimits {
     per_address_max: 512,
     handshake_deadline: Duration::from_secs(10),
 };
-
-/// Most bytes of the authority's certificate.
-const CA_BYTES_MAX: u64 = 64 * 1024;
 
 /// How long a start waits for the directory's first answer from a registrar in the same process.
 const DIRECTORY_PATIENCE: Duration = Duration::from_secs(10);
@@ -79,20 +73,6 @@ impl Listeners {
     }
 }
 
-async fn bind(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(SocketAddr::new(address, port)).await.map_err(|error| {
-        let what = format!("cannot listen on {address}:{port}: {error}");
-        Failure::new(Exit::Unavailable, what)
-            .fix(format!("pass {option} with a port that is free (0 takes any)"))
-    })
-}
-
-fn address_of(listener: &TcpListener, host: &HostName) -> Result<Address, Failure> {
-    let port = listener.local_addr().ok().and_then(|address| NonZeroU16::new(address.port()));
-    let port = port.ok_or_else(|| Failure::new(Exit::Failed, "a listener has no port"))?;
-    Ok(Address { host: host.clone(), port })
-}
-
 impl Parts {
     /// Starts everything. When it returns, every published identity can be reached.
     pub async fn start(args: &UpArgs, dir: &DataDir, ground: Ground) -> Result<Self, Failure> {
@@ -118,7 +98,7 @@ impl Parts {
             Arc::clone(&tls.roots),
             Limits::default(),
         ));
-        let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after) };
+        let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after), term: None };
         let cell = Cell::start(
             config,
             ground.volumes,
@@ -156,7 +136,13 @@ impl Parts {
             feed_key: registrar.feed_key(),
             metrics: format!("http://{metrics_address}/metrics"),
         };
-        let front = front_config(args, &ground.admin_token, directory_address, &tls.ca_file)?;
+        let front = front::config(
+            args.web_registration,
+            args.listen,
+            &ground.admin_token,
+            directory_address,
+            &tls,
+        )?;
         let directory = Directory::open(dir.directory_snapshot()).map_err(|e| failed(&e))?;
         let feed = Arc::new(InProcessFeed(Arc::clone(&registrar)));
         let key = registrar.feed_key();
@@ -250,31 +236,6 @@ fn reachable(args: &UpArgs) -> DialPolicy {
     let ranges = args.ports.ranges();
     let own = ranges.map(|(first, last)| DialTarget::host(args.hostname.clone(), first, last));
     DialPolicy::PublicAnd(own.chain(args.dial_to.iter().cloned()).collect())
-}
-
-fn front_config(
-    args: &UpArgs,
-    token: &str,
-    directory: Address,
-    ca_file: &Path,
-) -> Result<FrontConfig, Failure> {
-    let registration = match args.web_registration {
-        Some(WebRegistrationArg::Open) => WebRegistration::Open,
-        Some(WebRegistrationArg::Token) => WebRegistration::TokenRequired,
-        None if args.listen.is_loopback() => WebRegistration::Open,
-        None => WebRegistration::TokenRequired,
-    };
-    // Clients know the authority of a certificate that was brought along; ours they do not.
-    let own_authority = args.tls_cert.is_none();
-    let ca_pem = if own_authority {
-        Some(read_bounded(ca_file, CA_BYTES_MAX).map_err(|e| failed(&e))?)
-    } else {
-        None
-    };
-    let admin = AdminToken::parse(token).map_err(|e| {
-        failed(&e).fix("delete admin.token in the data directory: a start makes one")
-    })?;
-    Ok(FrontConfig { admin, registration, directory, ca_pem })
 }
 
 fn monitored(

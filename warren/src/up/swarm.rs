@@ -1,18 +1,13 @@
 //! The swarm as the registrar and the router see it, when it is one cell in this process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use net::dial::Dialer;
-use net::line_conn::LineConn;
 use protocol::VolumeId;
 use protocol::control::placement::Placement;
-use registrar::{ActivationSecret, Swarm, SwarmError, SwarmStep};
+use registrar::{ActivationSecret, Probe, Swarm, SwarmError, SwarmStep};
 use server_host::{Cell, CellError};
 use swarm_router::{Arrival, Backend, RouteError, Router};
-
-/// From dialling a new server to its prompt.
-const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Hands the router's connections to the cell.
 pub struct CellBackend(pub Cell);
@@ -53,29 +48,12 @@ impl Swarm for OneCell {
         })
     }
 
-    /// Through the public address, as every client will: name, route, certificate and server.
     fn probe<'a>(&'a self, placement: &'a Placement) -> SwarmStep<'a> {
         Box::pin(async move {
-            let stream = self
-                .dialer
-                .dial(&placement.address)
-                .await
-                .map_err(|error| SwarmError::NotReachable(crate::failure::chain(&error)))?;
-            let mut conn = LineConn::new(stream, 1024);
-            // `info:brief` answers only from a server that is awake and has its store open; the
-            // prompt stands before the answer, on the same line.
-            let exchange = async {
-                conn.write_record(b"info:brief\n").await.ok()?;
-                conn.read_line(Some(PROBE_DEADLINE)).await.ok()
-            };
-            let answer = tokio::time::timeout(PROBE_DEADLINE, exchange).await.ok().flatten();
-            drop(conn);
+            let answer = self.dialer.probe(&placement.address).await;
             // Nobody else needs her yet, and ten thousand registrations must not wake ten thousand.
             self.cell.rest(placement.volume).await;
-            match answer {
-                Some(line) if line.starts_with(b"@data:") => Ok(()),
-                _ => Err(SwarmError::NotReachable("the server does not answer".into())),
-            }
+            answer
         })
     }
 

@@ -44,6 +44,9 @@ pub enum StoreFault {
         /// The newest that is known here.
         known: i32,
     },
+    /// The disk beside this registrar does not take what is written.
+    #[error("the registrar's store cannot be written: {0}")]
+    Failed(String),
     /// What carried the questions to PostgreSQL has ended.
     #[error("the store is closed")]
     Closed,

@@ -46,6 +46,7 @@ enum Standing {
 pub struct Postgres {
     jobs: mpsc::Sender<Job>,
     standing: watch::Receiver<Standing>,
+    run: u64,
 }
 
 pub struct Appended(oneshot::Receiver<()>);
@@ -65,15 +66,20 @@ impl Postgres {
             runtime.block_on(async {
                 match Worker::open(target, queue, told).await {
                     Ok(worker) => {
-                        let _ = opened.send(Ok(()));
+                        let _ = opened.send(Ok(worker.run_number()));
                         worker.run().await;
                     }
                     Err(error) => drop(opened.send(Err(error))),
                 }
             });
         })?;
-        outcome.recv().unwrap_or(Err(StoreFault::Closed.into()))?;
-        Ok(Self { jobs, standing })
+        let run = outcome.recv().unwrap_or(Err(StoreFault::Closed.into()))?;
+        Ok(Self { jobs, standing, run })
+    }
+
+    /// The epoch with which it was opened.
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     pub fn is_sound(&self) -> bool {

@@ -87,6 +87,11 @@ impl Worker {
         }
     }
 
+    /// The writer's epoch, which PostgreSQL counts from 1.
+    pub fn run_number(&self) -> u64 {
+        self.position.epoch.unsigned_abs()
+    }
+
     /// Does jobs until nobody has any more, or this registrar must not write any more.
     pub async fn run(mut self) {
         let fault = loop {

@@ -1,0 +1,225 @@
+//! All that the registrar knows of swarms, nodes and cells. Changed under one lock and without
+//! waiting; who waits for news has a receiver from here.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+
+use protocol::control::fleet::{Availability, NodeReport};
+use protocol::control::names::{CellId, NodeName, SwarmName};
+use protocol::control::placement::Placement;
+use protocol::control::roster::{CellCounts, Order, Position};
+use protocol::control::routes::{CellPlace, Route, Target};
+use protocol::{Term, Timestamp, VolumeId};
+use tokio::sync::watch;
+
+use super::history::History;
+use super::latest::Latest;
+use super::orders::Waiting;
+use super::records::{CellRecord, CellState, NodeRecord, SwarmRecord};
+use crate::choice::Policy;
+use crate::limits::{RELEASES_KEPT_MAX, ROUTES_CLOSED_KEPT_MAX};
+use crate::state::State as NameState;
+
+pub(super) struct State {
+    pub(super) run: u64,
+    /// When that began.
+    pub(super) since: Timestamp,
+    /// How cells are chosen.
+    pub(super) policy: Policy,
+    /// The one that was chosen last.
+    pub(super) last: Option<CellId>,
+    pub(super) swarms: BTreeMap<SwarmName, SwarmRecord>,
+    pub(super) cells: BTreeMap<CellId, Cell>,
+    pub(super) nodes: BTreeMap<NodeName, Node>,
+    /// Which cell each identity's volume belongs to, also of those that are about to come or go.
+    pub(super) homes: BTreeMap<VolumeId, CellId>,
+    pub(super) routes: Latest<NonZeroU16, Route>,
+    pub(super) route_news: watch::Sender<()>,
+    /// Number of the newest change of any plan.
+    pub(super) plan: u64,
+    pub(super) plan_news: watch::Sender<()>,
+    /// Orders whose outcome somebody awaits.
+    pub(super) waiting: BTreeMap<VolumeId, Waiting>,
+}
+
+pub(super) struct Cell {
+    pub(super) record: CellRecord,
+    pub(super) roster: Latest<VolumeId, Order>,
+    pub(super) news: watch::Sender<()>,
+    pub(super) residents: usize,
+    /// It is about to be retired: nobody more moves in.
+    pub(super) is_leaving: bool,
+    /// What its process told last, and when.
+    pub(super) report: Option<(CellCounts, Timestamp)>,
+    /// The minutes before.
+    pub(super) history: History,
+}
+
+pub(super) struct Node {
+    pub(super) swarm: SwarmName,
+    pub(super) report: Option<(NodeReport, Timestamp)>,
+    pub(super) wish: Option<Availability>,
+}
+
+/// What becomes true once it is durable.
+#[derive(Debug, Clone)]
+pub(super) enum Fact {
+    Swarm(SwarmName, Option<SwarmRecord>),
+    Cell(CellId, CellRecord),
+    Node(NodeName, NodeRecord),
+}
+
+impl State {
+    pub(super) fn new(run: u64, since: Timestamp) -> Self {
+        Self {
+            run,
+            since,
+            policy: Policy::default(),
+            last: None,
+            swarms: BTreeMap::new(),
+            cells: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            routes: Latest::new(ROUTES_CLOSED_KEPT_MAX),
+            route_news: watch::Sender::new(()),
+            plan: 1,
+            plan_news: watch::Sender::new(()),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn position(&self, number: u64) -> Position {
+        Position { run: self.run, number }
+    }
+
+    pub(super) fn apply(&mut self, fact: Fact) {
+        match fact {
+            Fact::Swarm(name, Some(record)) => drop(self.swarms.insert(name, record)),
+            Fact::Swarm(name, None) => drop(self.swarms.remove(&name)),
+            Fact::Node(name, record) => {
+                let node = self.nodes.entry(name);
+                let node = node.or_insert_with(|| Node::new(record.swarm));
+                node.wish = Some(record.availability);
+                self.plan_changed();
+            }
+            Fact::Cell(id, record) => self.apply_cell(id, record),
+        }
+    }
+
+    fn apply_cell(&mut self, id: CellId, record: CellRecord) {
+        let place = self.place(id);
+        let before = self.cells.remove(&id);
+        let spec = before.as_ref().map(|cell| (cell.record.spec(id), cell.record.state));
+        let is_planned_anew = spec != Some((record.spec(id), record.state));
+        let cell = match before {
+            Some(cell) => Cell { record, is_leaving: false, ..cell },
+            None => Cell::new(record),
+        };
+        cell.news.send_replace(());
+        self.cells.insert(id, cell);
+        if is_planned_anew {
+            self.plan_changed();
+        }
+        if place != self.place(id) {
+            self.routes_changed();
+        }
+    }
+
+    fn plan_changed(&mut self) {
+        self.plan += 1;
+        self.plan_news.send_replace(());
+    }
+
+    pub(super) fn routes_changed(&mut self) {
+        self.routes.touch();
+        self.route_news.send_replace(());
+    }
+
+    /// Takes what is durable of one identity, at the start.
+    pub(super) fn load(&mut self, placement: Placement, cell: CellId, state: NameState) -> bool {
+        if !self.cells.contains_key(&cell) {
+            return false;
+        }
+        self.move_in(placement.volume, cell);
+        if matches!(state, NameState::Started | NameState::Reachable | NameState::Published) {
+            self.open_route(placement.address.port, Target { volume: placement.volume, cell });
+        }
+        if let Some(cell) = self.cells.get_mut(&cell).filter(|_| state.has_server()) {
+            cell.roster.say(placement.volume, Order::Keep { placement });
+        }
+        true
+    }
+
+    pub(super) fn move_in(&mut self, volume: VolumeId, id: CellId) {
+        if self.homes.insert(volume, id).is_none()
+            && let Some(cell) = self.cells.get_mut(&id)
+        {
+            cell.residents += 1;
+        }
+    }
+
+    /// The volume belongs to no cell any more.
+    pub(super) fn leave(&mut self, volume: VolumeId) {
+        self.waiting.remove(&volume);
+        let home = self.homes.remove(&volume);
+        if let Some(cell) = home.and_then(|id| self.cells.get_mut(&id)) {
+            cell.residents = cell.residents.saturating_sub(1);
+            cell.roster.forget(volume);
+        }
+    }
+
+    pub(super) fn open_route(&mut self, port: NonZeroU16, target: Target) {
+        let route = Route { port, to: Some(target) };
+        if self.routes.get(port) != Some(&route) {
+            self.routes.say(port, route);
+            self.route_news.send_replace(());
+        }
+    }
+
+    pub(super) fn close_route(&mut self, port: NonZeroU16, volume: VolumeId) {
+        let open = self.routes.get(port).and_then(|route| route.to);
+        if open.is_some_and(|target| target.volume == volume) {
+            self.routes.end(port, Route { port, to: None });
+            self.route_news.send_replace(());
+        }
+    }
+
+    /// Where a cell takes connections; none for one that was never started or is not to run.
+    pub(super) fn place(&self, id: CellId) -> Option<CellPlace> {
+        let record = &self.cells.get(&id)?.record;
+        let start = record.start.as_ref().filter(|_| record.is_active())?;
+        let node = self.nodes.get(&start.node).filter(|node| node.swarm == record.swarm);
+        let reported = node.and_then(|node| Some(node.report.as_ref()?.0.address));
+        let address = Some(record.door(reported.unwrap_or(start.address)));
+        Some(CellPlace { cell: id, term: start.term, address })
+    }
+
+    pub(super) fn places(&self) -> Vec<CellPlace> {
+        self.cells.keys().filter_map(|id| self.place(*id)).collect()
+    }
+}
+
+impl Cell {
+    fn new(record: CellRecord) -> Self {
+        Self {
+            record,
+            roster: Latest::new(RELEASES_KEPT_MAX),
+            news: watch::Sender::new(()),
+            residents: 0,
+            is_leaving: false,
+            report: None,
+            history: History::default(),
+        }
+    }
+
+    /// Whether this term is the one that counts.
+    pub(super) fn is_run_by(&self, term: Term) -> bool {
+        self.record.state == CellState::Active && self.record.term() == Some(term)
+    }
+}
+
+impl Node {
+    pub(super) fn new(swarm: SwarmName) -> Self {
+        Self { swarm, report: None, wish: None }
+    }
+}

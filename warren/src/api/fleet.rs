@@ -1,0 +1,192 @@
+//! Swarms, nodes and cells, and where an identity goes. What is not looked at here is kept, so that
+//! `--json` prints all that the API answers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+
+use net::https::Method;
+use protocol::control::fleet::{Availability, NodeReport};
+use protocol::control::names::{CellId, NodeName, SwarmName};
+use protocol::control::roster::CellCounts;
+use protocol::{AtSign, Term, Timestamp};
+use registrar::choice::{Explanation, Policy};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Api, encode, parsed, percent_encode};
+use crate::failure::Failure;
+
+/// One swarm.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SwarmView {
+    pub swarm: SwarmName,
+    pub since: Timestamp,
+    pub nodes: usize,
+    pub cells: usize,
+    pub identities: u64,
+    pub capacity: u64,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// One machine.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NodeView {
+    pub node: NodeName,
+    pub swarm: SwarmName,
+    pub availability: Availability,
+    pub report_age_ms: Option<u64>,
+    pub report: Option<NodeReport>,
+    pub cells: Vec<CellId>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// One cell.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CellView {
+    pub cell: CellId,
+    pub swarm: SwarmName,
+    pub image: String,
+    pub port: NonZeroU16,
+    pub capacity: u32,
+    pub memory_bytes: u64,
+    pub millicpus: u32,
+    pub on: BTreeMap<String, String>,
+    pub state: String,
+    pub identities: u64,
+    pub start: Option<StartView>,
+    pub report_age_ms: Option<u64>,
+    pub counts: Option<CellCounts>,
+    pub address: Option<SocketAddr>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// The newest start of a cell.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StartView {
+    pub term: Term,
+    pub node: NodeName,
+    pub version: String,
+    pub since: Timestamp,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A cell that is to be.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewCell {
+    pub swarm: SwarmName,
+    pub image: String,
+    pub port: NonZeroU16,
+    pub capacity: u32,
+    pub memory_bytes: u64,
+    pub millicpus: u32,
+    pub on: BTreeMap<String, String>,
+}
+
+/// Where an identity is, and where she would go now.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PlacementView {
+    pub identity: AtSign,
+    pub state: Option<String>,
+    pub cell: Option<CellId>,
+    #[serde(flatten)]
+    pub explanation: Explanation,
+}
+
+/// How long a report counts: the registrar's own limit.
+fn is_fresh(age_ms: Option<u64>) -> bool {
+    age_ms.is_some_and(|age| u128::from(age) <= registrar::limits::CELL_SILENT.as_millis())
+}
+
+impl CellView {
+    /// Whether somebody runs it and says so.
+    pub fn is_reporting(&self) -> bool {
+        self.start.is_some() && is_fresh(self.report_age_ms)
+    }
+}
+
+impl Api {
+    pub async fn swarms(&self) -> Result<Vec<SwarmView>, Failure> {
+        #[derive(Deserialize)]
+        struct List {
+            swarms: Vec<SwarmView>,
+        }
+        self.get::<List>("/v1/swarms").await.map(|list| list.swarms)
+    }
+
+    pub async fn swarm(&self, swarm: &SwarmName) -> Result<SwarmView, Failure> {
+        self.get(&format!("/v1/swarms/{swarm}")).await
+    }
+
+    pub async fn create_swarm(&self, swarm: &SwarmName) -> Result<SwarmView, Failure> {
+        let body = json!({ "swarm": swarm });
+        parsed(&self.ask(Method::POST, "/v1/swarms", Some(&body)).await?)
+    }
+
+    pub async fn delete_swarm(&self, swarm: &SwarmName) -> Result<(), Failure> {
+        self.ask(Method::DELETE, &format!("/v1/swarms/{swarm}"), None).await.map(drop)
+    }
+
+    pub async fn nodes(&self) -> Result<Vec<NodeView>, Failure> {
+        #[derive(Deserialize)]
+        struct List {
+            nodes: Vec<NodeView>,
+        }
+        self.get::<List>("/v1/nodes").await.map(|list| list.nodes)
+    }
+
+    pub async fn set_node(
+        &self,
+        node: &NodeName,
+        availability: Availability,
+    ) -> Result<NodeView, Failure> {
+        let body = json!({ "availability": availability });
+        parsed(&self.ask(Method::PATCH, &format!("/v1/nodes/{node}"), Some(&body)).await?)
+    }
+
+    pub async fn cells(&self) -> Result<Vec<CellView>, Failure> {
+        #[derive(Deserialize)]
+        struct List {
+            cells: Vec<CellView>,
+        }
+        self.get::<List>("/v1/cells").await.map(|list| list.cells)
+    }
+
+    pub async fn cell(&self, cell: CellId) -> Result<CellView, Failure> {
+        self.get(&format!("/v1/cells/{cell}")).await
+    }
+
+    pub async fn create_cell(&self, cell: &NewCell) -> Result<CellView, Failure> {
+        parsed(&self.ask(Method::POST, "/v1/cells", Some(&json!(cell))).await?)
+    }
+
+    pub async fn set_cell(&self, cell: CellId, changes: &Value) -> Result<CellView, Failure> {
+        parsed(&self.ask(Method::PATCH, &format!("/v1/cells/{cell}"), Some(changes)).await?)
+    }
+
+    pub async fn delete_cell(&self, cell: CellId) -> Result<(), Failure> {
+        self.ask(Method::DELETE, &format!("/v1/cells/{cell}"), None).await.map(drop)
+    }
+
+    pub async fn explain(
+        &self,
+        identity: &AtSign,
+        policy: Option<Policy>,
+        needs: &[(String, String)],
+    ) -> Result<PlacementView, Failure> {
+        let mut path = format!("/v1/identities/{}/placement?", encode(identity));
+        if let Some(policy) = policy {
+            path.push_str(&format!("policy={policy}&"));
+        }
+        if !needs.is_empty() {
+            let needs = needs.iter().map(|(name, value)| format!("{name}={value}"));
+            let needs = needs.collect::<Vec<_>>().join(",");
+            path.push_str(&format!("needs={}", percent_encode(&needs)));
+        }
+        self.get(&path).await
+    }
+}

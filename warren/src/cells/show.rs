@@ -1,0 +1,44 @@
+//! `warren cell show`
+
+use super::OneCell;
+use super::list::state;
+use crate::api::{Api, CellView};
+use crate::failure::Failure;
+use crate::output;
+use crate::table::{age, bytes, fact, labels};
+
+/// Prints all that is known of one cell.
+pub async fn show(args: &OneCell) -> Result<(), Failure> {
+    let cell = Api::connect(&args.connection)?.cell(args.cell).await?;
+    if args.connection.json { output::json(&cell) } else { facts(&cell) }
+}
+
+/// The same for people.
+pub fn facts(cell: &CellView) -> Result<(), Failure> {
+    fact("cell", cell.cell)?;
+    fact("swarm", &cell.swarm)?;
+    fact("state", state(cell))?;
+    fact("image", cell.image.escape_debug())?;
+    fact("port", cell.port)?;
+    if let Some(address) = cell.address {
+        fact("address", address)?;
+    }
+    fact("places", format_args!("{} of {} taken", cell.identities, cell.capacity))?;
+    fact("memory", format_args!("at most {}", bytes(cell.memory_bytes)))?;
+    let millis = cell.millicpus;
+    fact("processors", format_args!("at most {}.{:03}", millis / 1_000, millis % 1_000))?;
+    fact("on", labels(&cell.on).escape_debug())?;
+    if let Some(start) = &cell.start {
+        fact("term", format_args!("{} since {}", start.term, start.since))?;
+        fact("node", &start.node)?;
+        fact("version", start.version.escape_debug())?;
+    }
+    if let (Some(counts), Some(millis)) = (cell.counts, cell.report_age_ms) {
+        fact("report", format_args!("{} ago", age(millis)))?;
+        fact("awake", format_args!("{} of {}", counts.awake, counts.residents))?;
+        fact("connections", counts.connections)?;
+        fact("memory used", bytes(counts.memory_bytes))?;
+        fact("fenced", counts.fenced)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Listening sockets, before anything else happens: a port that is taken must be known first.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+
+use protocol::{Address, HostName};
+use tokio::net::TcpListener;
+
+use crate::failure::{Exit, Failure};
+
+/// Listens where `option` says.
+pub async fn bind(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(SocketAddr::new(address, port)).await.map_err(|error| {
+        let what = format!("cannot listen on {address}:{port}: {error}");
+        Failure::new(Exit::Unavailable, what)
+            .fix(format!("pass {option} with a port that is free (0 takes any)"))
+    })
+}
+
+/// How others call it.
+pub fn address_of(listener: &TcpListener, host: &HostName) -> Result<Address, Failure> {
+    let port = listener.local_addr().ok().and_then(|address| NonZeroU16::new(address.port()));
+    let port = port.ok_or_else(|| Failure::new(Exit::Failed, "a listener has no port"))?;
+    Ok(Address { host: host.clone(), port })
+}
