@@ -2,7 +2,7 @@
 //!
 //! **For:** giving every daemon the same accept loop, handshake, line connection, outgoing
 //! connection, small HTTPS pair, connection to Redis and PostgreSQL, and orderly end, each with its
-//! limits and deadlines built in.
+//! limits and deadlines built in; what a machine says about itself ([`machine`]).
 //! **Owns:** every socket of the project ([`accept`], [`dial`], [`https`]), every reading of a
 //! clock ([`clock`]), the TLS provider and the private CA ([`tls`]), what a process logs and
 //! measures ([`telemetry`]).
@@ -29,6 +29,7 @@ pub mod https;
 pub mod limits;
 pub mod line_conn;
 pub mod lookup;
+pub mod machine;
 pub mod postgres;
 pub mod preface;
 pub mod reach;
@@ -41,5 +42,6 @@ pub mod telemetry;
 pub mod tls;
 mod turns;
 pub mod udp;
+pub mod unix_http;
 
 pub use rustls_pki_types::CertificateDer;

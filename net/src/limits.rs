@@ -95,6 +95,9 @@ pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(5);
 /// And no more than so many.
 pub const HTTP_IDLE_CONNECTIONS_MAX: usize = 4;
 
+/// A connection to a service on this machine ends after this, whatever became of its one request.
+pub const UNIX_CONNECTION_MAX: Duration = Duration::from_secs(60);
+
 /// For a connection to Redis: resolving, connecting, handshake, login.
 pub const REDIS_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// What an answer of Redis may have around what was asked for.

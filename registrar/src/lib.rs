@@ -67,7 +67,7 @@ pub use publisher::RedisTarget;
 pub use records::RecordError;
 pub use registrar::{Registrar, RegistrarConfig};
 pub use registration::Registered;
-pub use secret::ActivationSecret;
+pub use secret::{ActivationSecret, feed_key};
 pub use state::State;
 pub use store::{PostgresTarget, Store, StoreFault, StoreOpenError};
 pub use swarm::{BoxFuture, Step, Swarm, SwarmError, SwarmStep};

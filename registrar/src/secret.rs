@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use feed::{FeedKey, FeedKeyError, SigningKey};
 use hkdf::Hkdf;
 use protocol::{AtSign, Epoch, RegistrationId};
 use sha2::Sha256;
@@ -80,6 +81,16 @@ impl ActivationKey {
         let expanded = self.0.expand_multi_info(&info, out);
         debug_assert!(expanded.is_ok());
     }
+}
+
+/// The feed key of a registrar that is opened with `key`: what its directories are told to believe,
+/// before it has ever run.
+///
+/// # Errors
+/// If no key pair can be made.
+pub fn feed_key(key: &storage::Key) -> Result<FeedKey, FeedKeyError> {
+    let seed = ActivationKey::new(key.bytes()).feed_seed();
+    SigningKey::from_seed(&seed).map(|signing| signing.public())
 }
 
 #[cfg(test)]

@@ -1,15 +1,23 @@
-//! The agent on one machine of a swarm: it runs personal servers.
+//! What runs on one machine of a swarm: the agent beside its engine, and the cells in its
+//! containers.
 //!
 //! **For:** bringing up the servers that are placed here, very many in one [`Cell`]; waking a
-//! server when its first connection arrives and putting it to sleep when nobody needs it.
-//! **Owns:** which servers are here and whether each is asleep, waking, awake or settling down.
+//! server when its first connection arrives and putting it to sleep when nobody needs it; and
+//! bringing up the cells themselves, as services of a Docker Swarm ([`agent`]).
+//! **Owns:** which servers are here and whether each is asleep, waking, awake or settling down; the
+//! shape of a cell's service, and every word with an engine.
 //! **Never:** decides where a server runs (the registrar does), answers where one is (the directory
 //! does), listens on an identity's port (the router does), or keeps state of its own on a disk, but
 //! for the note that a server must be woken because something waits in it (`reminders`).
 //!
+//! Cell and agent are two processes that never talk: the agent makes a cell's service and looks
+//! whether it is still what it made; which identities live in a cell, the cell hears from the
+//! registrar. An agent that is gone leaves the cells as they are.
+//!
 //! A sleeping server has no task, no thread, no file handle and no buffer; it is one entry of a
 //! table, or of two while it has undelivered notifications.
 
+pub mod agent;
 mod cell;
 mod door;
 mod error;

@@ -45,6 +45,66 @@ pub const REMINDED_AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// How often the watermarks are synced while somebody is awake.
 pub const WATERMARK_SYNC_INTERVAL: Duration = Duration::from_secs(5);
 
+/// For one call to the engine.
+pub const ENGINE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes of one answer of the engine: ten thousand services have some forty million.
+pub const ENGINE_ANSWER_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// Characters that are kept of what an engine says went wrong.
+pub const ENGINE_MESSAGE_CHARS_MAX: usize = 200;
+
+/// After so many failures in a row an engine is left alone for a while…
+pub const ENGINE_FAILURES_MAX: u32 = 3;
+/// …at first for this long…
+pub const ENGINE_REST_MIN: Duration = Duration::from_secs(1);
+/// …and in the end for this long.
+pub const ENGINE_REST_MAX: Duration = Duration::from_secs(30);
+
+/// How often the agent compares what there is with what there is to be.
+pub const ROUND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Changes that the agent makes in one round; the next round makes the next ones.
+pub const ACTIONS_A_ROUND_MAX: usize = 256;
+
+/// For handing a report to the registrar.
+pub const REPORT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the registrar may keep a question for news of the plan waiting.
+pub const PLAN_WAIT: Duration = Duration::from_secs(25);
+/// For the whole question.
+pub const PLAN_DEADLINE: Duration = Duration::from_secs(40);
+/// Between two questions that failed, at first…
+pub const PLAN_PAUSE_MIN: Duration = Duration::from_millis(500);
+/// …and in the end.
+pub const PLAN_PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// How long a line about something that was not as it should be is told.
+pub const DRIFT_TOLD: Duration = Duration::from_secs(300);
+/// Lines of drift that are kept.
+pub const DRIFT_LINES_MAX: usize = 256;
+/// Characters of such a line.
+pub const DRIFT_LINE_CHARS_MAX: usize = 300;
+
+/// From the signal that ends a cell to the one that kills it.
+pub const CELL_STOP_GRACE: Duration = Duration::from_secs(10);
+/// Before a cell that ended is started again.
+pub const CELL_RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// How long a new version of a cell must live to count as good.
+pub const CELL_WATCH: Duration = Duration::from_secs(20);
+/// How often a cell is asked for its health…
+pub const CELL_HEALTH_INTERVAL: Duration = Duration::from_secs(3);
+/// …how long it may take to answer…
+pub const CELL_HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// …how often in a row it may fail to…
+pub const CELL_HEALTH_RETRIES: i64 = 3;
+/// …and for how long after its start that counts for nothing.
+pub const CELL_START_PERIOD: Duration = Duration::from_secs(20);
+/// Bytes of a cell's own room, for watermarks and the like.
+pub const CELL_SCRATCH_BYTES: i64 = 256 * 1024 * 1024;
+/// Threads of a cell.
+pub const CELL_PIDS_MAX: i64 = 2_048;
+
 /// How often a cell looks whether the stores of those who are awake were opened elsewhere.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -80,7 +140,7 @@ pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of a roster: [`RESIDENTS_MAX`] with long names.
 pub const ROSTER_BYTES_MAX: usize = 96 * 1024 * 1024;
 
-/// How often a cell tells how it goes; what was done it tells at once.
+/// How often a cell and an agent tell how it goes; what was done is told at once.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The first pause after the registrar was of no use; it doubles…

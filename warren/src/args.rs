@@ -10,8 +10,10 @@ use protocol::{Address, AtSign, HostName};
 use registrar::{PortRanges, Tier};
 
 use crate::cell::CellCommand;
+use crate::deploy::args::DeployCommand;
 use crate::directory::dns::DnsArgs;
 use crate::health::HealthArgs;
+use crate::host::args::HostCommand;
 use crate::node::NodeCommand;
 use crate::placement::PlacementCommand;
 use crate::registrar::RegistrarCommand;
@@ -41,6 +43,12 @@ pub enum Command {
     /// Run a replica of the directory; make, show and check the files that it starts from
     #[command(subcommand)]
     Directory(DirectoryCommand),
+    /// Run the agent on a machine of a Docker Swarm
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Make what a fleet of several machines is started with
+    #[command(subcommand)]
+    Deploy(DeployCommand),
     /// Run the registrar alone, for cells, routers and agents on other machines
     #[command(subcommand)]
     Registrar(RegistrarCommand),
@@ -335,15 +343,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "WARREN_SNAPSHOT", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["registrar", "ca_file", "token_file", "redis"])]
     pub snapshot: Option<PathBuf>,
-    /// The registrar to follow; with --redis, to follow when Redis is of no use
+    /// The registrar to follow; where it may be at several places, each of them (repeatable). With
+    /// --redis, to follow when Redis is of no use
     #[arg(
         long,
         value_name = "URL",
         env = "WARREN_REGISTRAR",
+        value_delimiter = ',',
         required_unless_present_any = ["snapshot", "redis"]
     )]
     #[arg(requires_all = ["ca_file", "token_file", "feed_key"])]
-    pub registrar: Option<String>,
+    pub registrar: Vec<String>,
     /// The registrar's key: nothing is believed that it has not signed (`feed_key` in the
     /// endpoints.json of a `warren up`). With --snapshot, the key that has signed the file
     #[arg(long, value_name = "KEY", env = "WARREN_FEED_KEY")]

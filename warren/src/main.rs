@@ -10,6 +10,7 @@ mod args;
 mod cell;
 mod cells;
 mod data_dir;
+mod deploy;
 mod descriptors;
 mod directory;
 mod endpoints;
@@ -17,6 +18,7 @@ mod failure;
 mod files;
 mod fleet_args;
 mod health;
+mod host;
 mod identity;
 mod listening;
 mod memory;
@@ -64,6 +66,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Up(args) => up::run(*args).map(|()| ExitCode::SUCCESS),
         Command::Directory(command) => directory::run(&command),
+        Command::Host(command) => host::run(&command),
+        Command::Deploy(command) => deploy::run(&command),
         Command::Registrar(command) => registrar::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Router(command) => router::run(&command),
         Command::Identity(IdentityCommand::Register(args)) => {

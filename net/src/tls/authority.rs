@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::HostName;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -93,11 +93,33 @@ impl CertificateAuthority {
     /// # Errors
     /// [`TlsError::NoSubject`] without a name, [`TlsError::Issue`] if it cannot be made.
     pub fn issue(&self, subjects: &[SubjectName]) -> Result<TlsMaterial, TlsError> {
-        let key = KeyPair::generate().map_err(TlsError::Issue)?;
-        let leaf = leaf_params(subjects)?.signed_by(&key, &self.issuer).map_err(TlsError::Issue)?;
+        let (leaf, key) = self.leaf(subjects)?;
         let chain = vec![leaf.der().clone(), self.certificate.clone()];
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         TlsMaterial::pair(chain, key).map_err(TlsError::Configure)
+    }
+
+    /// Issues one as [`issue`](Self::issue) does, into a file with the chain and one with the key
+    /// (mode 0600), for programs that are given theirs.
+    ///
+    /// # Errors
+    /// As for `issue`, and [`TlsError::Write`].
+    pub fn issue_files(
+        &self,
+        subjects: &[SubjectName],
+        cert_file: &Path,
+        key_file: &Path,
+    ) -> Result<(), TlsError> {
+        let (leaf, key) = self.leaf(subjects)?;
+        let authority = String::from_utf8_lossy(&files::read(&self.pem_file)?).into_owned();
+        files::write_atomically(key_file, key.serialize_pem().as_bytes(), 0o600)?;
+        files::write_atomically(cert_file, (leaf.pem() + &authority).as_bytes(), 0o644)
+    }
+
+    fn leaf(&self, subjects: &[SubjectName]) -> Result<(Certificate, KeyPair), TlsError> {
+        let key = KeyPair::generate().map_err(TlsError::Issue)?;
+        let leaf = leaf_params(subjects)?.signed_by(&key, &self.issuer).map_err(TlsError::Issue)?;
+        Ok((leaf, key))
     }
 }
 

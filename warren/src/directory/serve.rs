@@ -9,8 +9,10 @@ use directory::{
     Carriers, Directory, FeedSource, HttpsFeed, RedisFeed, RelayToken, SnapshotFileError,
 };
 use feed::FeedKey;
+use net::dial::{DialPolicy, Dialer};
 use net::drain::Drain;
 use net::https::HttpsClient;
+use net::limits::UPSTREAM_DIAL_DEADLINE;
 use net::tls::{ClientTls, ServerTls, TlsError, TlsMaterial, TrustRoots};
 use protocol::Address;
 
@@ -165,7 +167,7 @@ fn source(args: &ServeArgs) -> Result<Source<'_>, Failure> {
         carriers.push(Arc::new(feed));
         from.push(place);
     }
-    if let Some((feed, registrar)) = registrar_feed(args)? {
+    for (feed, registrar) in registrar_feeds(args)? {
         carriers.push(Arc::new(feed));
         from.push(format!("https://{registrar}"));
     }
@@ -187,20 +189,26 @@ fn redis_feed(args: &ServeArgs, key: FeedKey) -> Result<Option<(RedisFeed, Strin
     Ok(Some((RedisFeed::new(place, tls, redis::keys(&args.redis), key), shown)))
 }
 
-fn registrar_feed(args: &ServeArgs) -> Result<Option<(HttpsFeed, Address)>, Failure> {
+fn registrar_feeds(args: &ServeArgs) -> Result<Vec<(HttpsFeed, Address)>, Failure> {
     let usage = |error: TlsError| Failure::from_error(Exit::Usage, &error);
-    let (Some(url), Some(ca_file), Some(token_file)) =
-        (&args.registrar, &args.ca_file, &args.token_file)
-    else {
-        return Ok(None);
+    let (Some(ca_file), Some(token_file)) = (&args.ca_file, &args.token_file) else {
+        return Ok(Vec::new());
     };
-    let registrar = net::https::parse_url(url).map_err(|error| {
-        Failure::from_error(Exit::Usage, &error).fix("pass --registrar https://HOST:PORT")
-    })?;
     let roots = TrustRoots::from_pem_file(ca_file).map_err(usage)?;
     let token = read_token(token_file)?;
-    let client = HttpsClient::new(ClientTls::new(&roots, None).map_err(usage)?);
-    Ok(Some((HttpsFeed::new(&client, registrar.clone(), &token), registrar)))
+    let tls = ClientTls::new(&roots, None).map_err(usage)?;
+    // One of several that is gone must not hold up the others.
+    let client = match args.registrar.len() {
+        0 | 1 => HttpsClient::new(tls),
+        _ => HttpsClient::with_dialer(Dialer::new(tls, DialPolicy::Any, UPSTREAM_DIAL_DEADLINE)),
+    };
+    let feed = |url: &String| {
+        let registrar = net::https::parse_url(url).map_err(|error| {
+            Failure::from_error(Exit::Usage, &error).fix("pass --registrar https://HOST:PORT")
+        })?;
+        Ok((HttpsFeed::new(&client, registrar.clone(), &token), registrar))
+    };
+    args.registrar.iter().map(feed).collect()
 }
 
 fn snapshot(file: &Path, error: &SnapshotFileError) -> Failure {

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("askama", &["registrar"], "only the registrar has web pages"),
     ("axum", &["directory", "registrar", "warren"], "HTTP routes belong to who answers them"),
+    ("bollard", &["server-host"], "only the agent talks to an engine"),
     ("blake3", &["storage", "directory"], "hashing of stored bytes"),
     ("chacha20poly1305", &["storage"], "only storage seals"),
     ("clap", &["warren", "bench", "conformance", "xtask"], "only programs have a command line"),
