@@ -32,6 +32,7 @@ pub mod lookup;
 pub mod machine;
 pub mod postgres;
 pub mod preface;
+pub mod probe;
 pub mod reach;
 pub mod redis;
 mod rooms;

@@ -143,6 +143,12 @@ pub const ROSTER_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// How often a cell and an agent tell how it goes; what was done is told at once.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Outcomes in one report; a registrar takes no report of more than a few mebibytes.
+pub const REPORT_DONE_MAX: usize = 4_000;
+
+/// Characters of the reason that an order failed.
+pub const REASON_CHARS_MAX: usize = 300;
+
 /// The first pause after the registrar was of no use; it doubles…
 pub const ASK_PAUSE_MIN: Duration = Duration::from_millis(200);
 

@@ -58,18 +58,15 @@ impl Names {
 }
 
 impl Volume {
-    /// Plants the fence of an epoch, durably; false if it was there. Only after this may a higher
-    /// epoch read what the lower ones wrote.
-    pub(crate) fn plant(&self, epoch: Epoch) -> io::Result<bool> {
+    /// Makes the fence of an epoch; false if it was there. It is planted once the folder is synced, and
+    /// only then may the epoch read what the lower ones wrote.
+    pub(crate) fn make_fence(&self, epoch: Epoch) -> io::Result<bool> {
         let path = self.path().join(FenceName(epoch).to_string());
-        let is_new = match self.disk().create(&path) {
-            Ok(_) => true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(error) => return Err(error),
-        };
-        // Also if it was there: whoever made it may have died before this line.
-        self.sync()?;
-        Ok(is_new)
+        match self.disk().create(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether nobody opened a higher epoch. It opens the folder and reads its names, since that is

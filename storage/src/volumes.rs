@@ -1,6 +1,7 @@
 //! The volumes of a cell: made, opened, looked for and removed.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -129,7 +130,12 @@ impl Volumes {
         refuse_stale(id, epoch, names.highest().max(Some(known.epoch)))?;
         // A restart in the same epoch fences nobody. Without a segment there is nothing to fence.
         let is_new = epoch > known.epoch && !names.segments.is_empty();
-        let names = if is_new { fence(&volume, epoch)?.0 } else { names };
+        let names = if is_new {
+            volume.make_fence(epoch).map_err(|error| disk_failed(&volume, error))?;
+            behind_fence(&volume, epoch)?
+        } else {
+            names
+        };
         let watermarks = &self.0.watermarks;
         let mut found = match recover_foreign(&volume, &names.segments, Some(&known))? {
             Ok(found) => found,
@@ -174,11 +180,12 @@ impl Volumes {
         if names.highest() == Some(epoch) && !is_again {
             return Err(taken);
         }
-        let (names, planted) = fence(&volume, epoch)?;
-        if !planted && !is_again {
+        if volume.make_fence(epoch).map_err(|error| disk_failed(&volume, error))? {
+            self.begun().insert(id, epoch);
+        } else if !is_again {
             return Err(taken);
         }
-        self.begun().insert(id, epoch);
+        let names = behind_fence(&volume, epoch)?;
         let found = recover_foreign(&volume, &names.segments, None)?
             .map_err(|_| volume.damage(*first, 0, 0, Why::NoBeginning))?;
         let watermarks = &self.0.watermarks;
@@ -271,15 +278,19 @@ impl Volumes {
     }
 }
 
-/// Plants a fence, and reads the folder after that. Whatever the lower epochs acknowledged is there
-/// by then, and they will acknowledge nothing more. Returns whether the fence is new.
-fn fence(volume: &Volume, epoch: Epoch) -> Result<(Names, bool), OpenError> {
-    let io = |source| OpenError::Io { path: volume.path().clone(), source };
-    let planted = volume.plant(epoch).map_err(io)?;
+/// Plants a fence that was made, and reads the folder after that. Whatever the lower epochs acknowledged
+/// is there by then, and they will acknowledge nothing more.
+fn behind_fence(volume: &Volume, epoch: Epoch) -> Result<Names, OpenError> {
+    // Also if the fence was there: whoever made it may have died before this line.
+    volume.sync().map_err(|error| disk_failed(volume, error))?;
     let names = volume.list()?;
     refuse_stale(volume.id, epoch, names.highest())?;
     volume.prune_fences(&names);
-    Ok((names, planted))
+    Ok(names)
+}
+
+fn disk_failed(volume: &Volume, source: io::Error) -> OpenError {
+    OpenError::Io { path: volume.path().clone(), source }
 }
 
 /// Recovers a volume whose last writer was this machine; `begun` counts no more.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::VolumeId;
-use protocol::control::roster::{Done, ORDERS_MAX};
+use protocol::control::roster::Done;
 use tokio::sync::Notify;
 
-use crate::limits::RESIDENTS_MAX;
+use crate::limits::{REPORT_DONE_MAX, RESIDENTS_MAX};
 
 /// The latest outcome for each volume, until the registrar has it.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Outcomes {
 
     /// As much as one report holds.
     pub(crate) fn some(&self) -> Vec<Done> {
-        self.untold().values().take(ORDERS_MAX).cloned().collect()
+        self.untold().values().take(REPORT_DONE_MAX).cloned().collect()
     }
 
     /// The registrar has these. Whether there are more.

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::outcomes::Outcomes;
 use crate::cell::Cell;
 use crate::error::CellError;
-use crate::limits::{ORDERS_AT_ONCE, RESIDENTS_MAX};
+use crate::limits::{ORDERS_AT_ONCE, REASON_CHARS_MAX, RESIDENTS_MAX};
 
 /// The orders that are being done.
 pub(crate) struct Works {
@@ -123,7 +123,7 @@ impl Works {
             Err(error) => {
                 let reason = error.with_causes();
                 warn!(%identity, reason, "an order failed");
-                Outcome::Failed { reason }
+                Outcome::Failed { reason: reason.chars().take(REASON_CHARS_MAX).collect() }
             }
         };
         self.outcomes.add(Done { identity, volume, epoch, outcome });

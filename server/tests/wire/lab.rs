@@ -13,14 +13,18 @@ use net::lookup::DirectoryClient;
 use net::tls::{CertificateAuthority, ClientTls, ServerTls, SubjectName, TlsMaterial, TrustRoots};
 use protocol::directory::{DirectoryRequest, NOT_FOUND, PROMPT, found};
 use protocol::{Address, AtSign, Epoch, HostName, VolumeId};
-use server::{Limits, Server, World};
+use server::{Hosting, Limits, Server, World};
 use storage::sim::SimDisk;
 use storage::{Keyring, MasterKey, Store, Volumes};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::client::Client;
+
+/// The watermarks of this machine.
+const MARKS: &str = "/cell/watermarks";
 
 pub const HOST: &str = "localhost";
 
@@ -90,7 +94,7 @@ impl Lab {
             material,
             book,
             directory,
-            volumes: Mutex::new(volumes(&disk)),
+            volumes: Mutex::new(volumes(&disk, MARKS)),
             disk,
             ports: Mutex::default(),
             shared: OnceLock::new(),
@@ -101,11 +105,20 @@ impl Lab {
 
     /// Starts an identity's server: a new one, or the one that was stopped, on its old port.
     pub async fn start(&self, name: &str) -> Running {
+        self.start_with(name, Hosting::default()).await
+    }
+
+    /// The same on a store that others may open.
+    pub async fn start_watched(&self, name: &str) -> Running {
+        self.start_with(name, Hosting { remind: None, looked: Some(Instant::now()) }).await
+    }
+
+    async fn start_with(&self, name: &str, hosting: Hosting) -> Running {
         let identity = self::name(name);
         let store = self.store(&identity);
         Server::provision(&store, &identity, &secret(name), self.clock.now()).unwrap();
         let world = Arc::new(self.world(self.client_tls(Some(&self.material))));
-        let server = Server::open(identity.clone(), store, world).unwrap();
+        let server = Server::open_hosted(identity.clone(), store, world, hosting).unwrap();
         let port = self.ports.lock().unwrap().get(name).copied().unwrap_or(0);
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -135,16 +148,20 @@ impl Lab {
     /// An identity's store, opened.
     pub fn store(&self, identity: &AtSign) -> Store {
         let volumes = self.volumes.lock().unwrap();
-        let mut id = [0; 16];
-        for (to, from) in id.iter_mut().zip(identity.bare().bytes()) {
-            *to = from;
-        }
-        let id = VolumeId::from_bytes(id);
+        let id = volume(identity);
         if volumes.exists(id) {
             volumes.open_store(id, identity, Epoch::FIRST).unwrap()
         } else {
             volumes.create(id, identity, Epoch::FIRST).unwrap()
         }
+    }
+
+    /// Opens an identity's store on another machine, in a higher epoch.
+    pub fn take_over(&self, name: &str) {
+        let identity = self::name(name);
+        let epoch = Epoch::FIRST.next().unwrap();
+        let volumes = volumes(&self.disk, "/other/watermarks");
+        volumes.take_over(volume(&identity), &identity, epoch).unwrap();
     }
 
     /// The world of a server that shows this certificate to others.
@@ -236,9 +253,15 @@ impl Running {
     }
 }
 
-fn volumes(disk: &SimDisk) -> Volumes {
+fn volume(identity: &AtSign) -> VolumeId {
+    let mut id = [0; 16];
+    id.iter_mut().zip(identity.bare().bytes()).for_each(|(to, from)| *to = from);
+    VolumeId::from_bytes(id)
+}
+
+fn volumes(disk: &SimDisk, marks: &str) -> Volumes {
     let keyring = Keyring::new(MasterKey::from_bytes([7; 32]));
-    Volumes::open(Arc::new(disk.clone()), "/cell/volumes", "/cell/watermarks", &keyring).unwrap()
+    Volumes::open(Arc::new(disk.clone()), "/cell/volumes", marks, &keyring).unwrap()
 }
 
 fn dns(host: &str) -> SubjectName {

@@ -15,6 +15,7 @@ mod grants;
 mod hostile;
 mod keys;
 mod lab;
+mod lookout;
 mod notifications;
 mod notify_all;
 mod peer;

@@ -13,5 +13,6 @@ mod parsers;
 mod secrets;
 mod support;
 mod tail;
+mod take_over;
 mod watched;
 mod watermarks;
