@@ -57,7 +57,7 @@ impl<'a> Scanner<'a> {
     pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
         let offset = u64::from(self.at.end);
         if offset >= self.size {
-            // Beyond it only if the file was cut since its opening was read.
+            // Beyond it only on a mount that does not show this machine its own last writes.
             return Ok(if offset == self.size { Next::End } else { Next::Broken(Why::Cut) });
         }
         let (head, bytes) = match self.frame()? {

@@ -10,6 +10,7 @@
 
 mod certificate;
 mod line_client;
+mod patroni;
 mod ports;
 mod postgres;
 mod process;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use certificate::Certificate;
 pub use line_client::{LineClient, client_config, cram_digest};
+pub use patroni::Patroni;
 pub use ports::Ports;
 pub use postgres::PostgresServer;
 pub use process::{Endpoints, Warren, log_of, resident_bytes, up_command};

@@ -1,9 +1,10 @@
 //! A client of the line protocol that knows nothing but the protocol.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -41,11 +42,22 @@ impl LineClient {
 
     /// Connects and reads the prompt.
     pub fn connect_with(address: &str, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+        Self::connect_within(address, config, PATIENCE)
+    }
+
+    /// The same, which gives up after so long for the connection, and for each answer.
+    pub fn connect_within(
+        address: &str,
+        config: Arc<ClientConfig>,
+        patience: Duration,
+    ) -> std::io::Result<Self> {
         let (host, _) = address.split_once(':').unwrap();
         let name = ServerName::try_from(host.to_owned()).unwrap();
-        let tcp = TcpStream::connect(address)?;
+        let target = address.to_socket_addrs()?.next();
+        let target = target.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        let tcp = TcpStream::connect_timeout(&target, patience)?;
         tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(PATIENCE))?;
+        tcp.set_read_timeout(Some(patience))?;
         let connection = ClientConnection::new(config, name).map_err(std::io::Error::other)?;
         let mut client = Self { stream: StreamOwned::new(connection, tcp), buffer: Vec::new() };
         let mut prompt = [0; 1];

@@ -32,6 +32,13 @@ impl Ports {
         panic!("no free block of {count} ports");
     }
 
+    /// One of them.
+    pub fn get(&self, index: usize) -> u16 {
+        let port = usize::from(self.first) + index;
+        assert!(port <= usize::from(self.last), "so many ports were not reserved");
+        u16::try_from(port).unwrap()
+    }
+
     /// As `--ports` wants it.
     pub fn argument(&self) -> String {
         format!("{}-{}", self.first, self.last)

@@ -173,13 +173,18 @@ fn path_of(name: &str) -> PathBuf {
     found.pop().unwrap_or_else(|| PathBuf::from(name))
 }
 
+/// In which folder it is.
+pub(crate) fn folder_of(name: &str) -> PathBuf {
+    path_of(name).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
 /// As whom it runs: nobody, where this is root.
-fn owner() -> Option<u32> {
+pub(crate) fn owner() -> Option<u32> {
     const NOBODY: u32 = 65_534;
     rustix::process::geteuid().is_root().then_some(NOBODY)
 }
 
-fn children_of(pid: u32) -> Vec<u32> {
+pub(crate) fn children_of(pid: u32) -> Vec<u32> {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     listed.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

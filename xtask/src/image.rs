@@ -46,12 +46,26 @@ pub struct ImageArgs {
 /// # Errors
 /// [`Failure`] where the compiler or one of the tools fails.
 pub fn run(place: &Place, args: &ImageArgs) -> Result<(), Failure> {
+    let default = format!("warren:{}", env!("CARGO_PKG_VERSION"));
+    let tag = args.tag.as_deref().unwrap_or(&default);
+    let (archive, _) = build(place, args.quick, tag)?;
+    println!("{}", archive.display());
+    for engine in &args.engine {
+        let load = ["--host", engine, "load", "--input", &archive.to_string_lossy()];
+        command::run(&mut program(&place.root, "docker", load))?;
+    }
+    Ok(())
+}
+
+/// Builds both; returns the archive and the program.
+///
+/// # Errors
+/// [`Failure`] where the compiler or one of the tools fails.
+pub fn build(place: &Place, is_quick: bool, tag: &str) -> Result<(PathBuf, PathBuf), Failure> {
     let host = output(&mut program(&place.root, "rustc", ["--print", "host-tuple"]))?;
-    let binary = build(place, &host, args.quick)?;
+    let binary = compile(place, &host, is_quick)?;
     let version = output(&mut program(&place.root, &binary, ["--version"]))?;
     let version = version.rsplit(' ').next().unwrap_or_default();
-    let default = format!("warren:{version}");
-    let tag = args.tag.as_deref().unwrap_or(&default);
 
     let folder = place.target.join("image").join("archive");
     refresh(&folder)?;
@@ -68,16 +82,11 @@ pub fn run(place: &Place, args: &ImageArgs) -> Result<(), Failure> {
     let size =
         |path: &Path| fs::metadata(path).map(|data| data.len() >> 20).map_err(|e| file(path, e));
     eprintln!("xtask: {tag}: program {} MiB, image {} MiB", size(&binary)?, size(&archive)?);
-    println!("{}", archive.display());
-    for engine in &args.engine {
-        let load = ["--host", engine, "load", "--input", &archive.to_string_lossy()];
-        command::run(&mut program(&folder, "docker", load))?;
-    }
-    Ok(())
+    Ok((archive, binary))
 }
 
 /// The program without a library that it would need at its start.
-fn build(place: &Place, host: &str, is_quick: bool) -> Result<PathBuf, Failure> {
+fn compile(place: &Place, host: &str, is_quick: bool) -> Result<PathBuf, Failure> {
     let profile = if is_quick { "image-quick" } else { "image" };
     let target = place.target.join("image");
     let mut cargo = program(&place.root, "cargo", ["build", "--locked", "--package", "warren"]);

@@ -13,6 +13,7 @@ mod feed;
 mod fleet;
 mod http;
 mod page;
+mod patroni;
 mod placing;
 mod postgres;
 mod random;

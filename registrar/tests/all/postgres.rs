@@ -20,6 +20,9 @@ use crate::{crash, deletion, feed, fleet, registration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Who register at the same time.
+const CLIENTS: u8 = 8;
+
 fn open(url: &str) -> Result<Store, StoreOpenError> {
     Store::postgres(PostgresTarget { place: url.parse().unwrap(), tls: None })
 }
@@ -56,48 +59,60 @@ fn what_holds_for_the_embedded_store_holds_in_postgresql() {
 
 #[test]
 fn what_was_acknowledged_outlives_a_server_that_is_killed_again_and_again() {
-    const CLIENTS: u8 = 8;
     let mut server = PostgresServer::start();
     let world = World { ports: "20000-29999", ..World::in_database(&server.database()) };
-    let is_over = AtomicBool::new(false);
-    let acknowledged = std::thread::scope(|scope| {
-        let registering = scope.spawn(|| {
-            world.run(async {
-                let registrar = world.open();
-                let mut clients = tokio::task::JoinSet::new();
-                let (sender, is_told) = tokio::sync::watch::channel(false);
-                for client in 0..CLIENTS {
-                    let (registrar, is_told) = (registrar.clone(), is_told.clone());
-                    clients.spawn(async move {
-                        let mut done = Vec::new();
-                        while !*is_told.borrow() {
-                            let who = format!("@c{client}n{}", done.len());
-                            let port = insist(&registrar, &who, id(client)).await;
-                            done.push((who, port));
-                        }
-                        done
-                    });
-                }
-                while !is_over.load(Ordering::Acquire) {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                sender.send_replace(true);
-                let done = clients.join_all().await.concat();
-                assert!(registrar.is_sound());
-                done
-            })
-        });
+    let acknowledged = registered_while(&world, || {
         for pause in [300, 50, 900, 10, 500, 200] {
             std::thread::sleep(Duration::from_millis(pause));
             server.restart(&[]);
         }
         std::thread::sleep(Duration::from_millis(300));
+    });
+    assert!(acknowledged.len() > 6 * usize::from(CLIENTS), "hardly anything was registered");
+    server.restart(&[]);
+    check_kept(&world, &acknowledged);
+}
+
+/// The names that were registered, each with its port, while something was done to the store.
+pub fn registered_while(world: &World, disturb: impl FnOnce()) -> Vec<(String, u16)> {
+    let is_over = AtomicBool::new(false);
+    let acknowledged = std::thread::scope(|scope| {
+        let registering = scope.spawn(|| world.run(register_until(world, &is_over)));
+        disturb();
         is_over.store(true, Ordering::Release);
         registering.join().unwrap()
     });
     println!("{} registrations", acknowledged.len());
-    assert!(acknowledged.len() > 6 * usize::from(CLIENTS), "hardly anything was registered");
-    server.restart(&[]);
+    acknowledged
+}
+
+async fn register_until(world: &World, is_over: &AtomicBool) -> Vec<(String, u16)> {
+    let registrar = world.open();
+    let mut clients = tokio::task::JoinSet::new();
+    let (sender, is_told) = tokio::sync::watch::channel(false);
+    for client in 0..CLIENTS {
+        let (registrar, is_told) = (registrar.clone(), is_told.clone());
+        clients.spawn(async move {
+            let mut done = Vec::new();
+            while !*is_told.borrow() {
+                let who = format!("@c{client}n{}", done.len());
+                let port = insist(&registrar, &who, id(client)).await;
+                done.push((who, port));
+            }
+            done
+        });
+    }
+    while !is_over.load(Ordering::Acquire) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sender.send_replace(true);
+    let done = clients.join_all().await.concat();
+    assert!(registrar.is_sound());
+    done
+}
+
+/// Every acknowledged name is there with its port, none twice, and no number of a change is missing.
+pub fn check_kept(world: &World, acknowledged: &[(String, u16)]) {
     world.run(async {
         let registrar = world.open();
         registrar.resume().await;
@@ -107,7 +122,7 @@ fn what_was_acknowledged_outlives_a_server_that_is_killed_again_and_again() {
             .into_iter()
             .map(|entry| (entry.identity.to_string(), entry.address.port.get()))
             .collect();
-        for (who, port) in &acknowledged {
+        for (who, port) in acknowledged {
             assert_eq!(kept.get(who), Some(port), "{who}");
         }
         let ports: BTreeSet<_> = kept.values().collect();

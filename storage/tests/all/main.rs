@@ -9,6 +9,7 @@ mod group;
 mod hostile;
 mod life;
 mod model;
+mod mounts;
 mod parsers;
 mod secrets;
 mod support;

@@ -47,6 +47,8 @@ pub fn start(node: &Node<'_>) -> Result<(), Error> {
     launcher.args(["sh", "-c", NODE_SCRIPT, "node.sh"]);
     launcher.arg(node.lab.folder()).arg(node.folder()).arg(node.name());
     launcher.arg(&node.lab.dockerd).arg("--host").arg(node.host());
+    // And where containers in the node expect it; the node's /run is its own.
+    launcher.args(["--host", "unix:///run/docker.sock"]);
     launcher.arg("--data-root").arg(node.folder().join("data"));
     launcher.args(["--exec-root", "/run/docker", "--pidfile", "/run/docker.pid"]);
     launcher.arg("--cgroup-parent").arg(format!("/{}", node.cgroup()));

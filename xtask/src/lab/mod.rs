@@ -8,6 +8,7 @@
 //! A library that speaks Docker's API would bring a runtime and a hundred crates into the program
 //! that a fresh clone compiles first, to say a dozen sentences.
 
+mod deploy;
 mod engine;
 mod error;
 mod net;
@@ -22,7 +23,7 @@ mod volume;
 mod wait;
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::{Args, Subcommand};
@@ -61,6 +62,16 @@ pub enum Task {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Deploys a whole warren on the swarm, as `deploy/swarm` says.
+    Deploy(Deploy),
+    /// Runs a command as a client of what is deployed; `warren` there speaks to its registrar.
+    Client {
+        #[command(flatten)]
+        lab: Name,
+        /// The command with its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// Cuts a node's link.
     Cut(At),
     /// Puts a link together again.
@@ -88,6 +99,24 @@ pub struct At {
     lab: Name,
     /// Which node: `2`, or `lab-2`.
     node: String,
+}
+
+#[derive(Args)]
+pub struct Deploy {
+    #[command(flatten)]
+    lab: Name,
+    /// The image's archive, which `cargo xtask image` prints.
+    #[arg(long, value_name = "FILE")]
+    archive: PathBuf,
+    /// The image's name.
+    #[arg(long, value_name = "NAME:TAG", default_value = "warren:lab")]
+    image: String,
+    /// The program that is in it.
+    #[arg(long, value_name = "FILE")]
+    program: PathBuf,
+    /// How many cells.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    cells: u16,
 }
 
 #[derive(Args)]
@@ -123,6 +152,11 @@ pub fn run(task: &Task) -> Result<(), Error> {
         Task::Down(name) => up::down(&name.name),
         Task::Status { name, json } => show(name.as_deref(), *json),
         Task::Exec { at, command } => at.with(|node| exec(node, command)),
+        Task::Deploy(wanted) => wanted.run(),
+        Task::Client { lab, command } => {
+            tools::check_root()?;
+            deploy::client(&Lab::load(&lab.name)?, command)
+        }
         Task::Cut(at) => at.with(net::cut),
         Task::Heal(at) => at.with(net::heal),
         Task::Pause(at) => at.with(|node| running(node)?.pause()),
@@ -147,10 +181,43 @@ pub fn check(with_network_volume: bool) -> Result<(), Error> {
     tools::check(None, with_network_volume).map(drop)
 }
 
+/// Brings the smallest lab up and takes it away, to see whether this machine allows it.
+///
+/// # Errors
+/// [`Error`]: what it does not allow.
+pub fn try_out() -> Result<(), Error> {
+    const NAME: &str = "tryout";
+    let wanted = Wanted {
+        name: NAME.into(),
+        nodes: 1,
+        managers: 1,
+        volume: Volume::SharedFolder,
+        heartbeat_seconds: HEARTBEAT_SECONDS,
+        dockerd: None,
+    };
+    let outcome = up::up(&wanted);
+    outcome.and(up::down(NAME))
+}
+
 impl At {
     fn with(&self, act: impl FnOnce(&Node<'_>) -> Result<(), Error>) -> Result<(), Error> {
         tools::check_root()?;
         act(&Lab::load(&self.lab.name)?.node(&self.node)?)
+    }
+}
+
+impl Deploy {
+    fn run(&self) -> Result<(), Error> {
+        tools::check_root()?;
+        let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/swarm");
+        let what = deploy::Deployment {
+            stack: &stack,
+            archive: &self.archive,
+            image: &self.image,
+            program: &self.program,
+            cells: self.cells,
+        };
+        deploy::deploy(&Lab::load(&self.lab.name)?, &what)
     }
 }
 

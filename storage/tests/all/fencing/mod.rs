@@ -12,7 +12,7 @@ mod schedule;
 use mount::Bug;
 use run::run;
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 2500;
 
 fn sound(seeds: std::ops::Range<u64>) {
     let (mut acks, mut takeovers) = (0, 0);

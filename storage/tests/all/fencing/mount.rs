@@ -49,6 +49,8 @@ struct Local {
     opening: bool,
     /// What this machine has written and not sent.
     unsent: BTreeMap<PathBuf, Vec<Change>>,
+    /// What it has sent: its own cache always has its own writes.
+    sent: BTreeMap<PathBuf, Vec<Change>>,
     made: BTreeSet<PathBuf>,
     /// For planted bugs: what an earlier look saw, and what is still to be made.
     seen: Option<Vec<String>>,
@@ -157,11 +159,13 @@ impl Inner {
             return;
         }
         let mut local = self.local();
-        for (path, changes) in &mut local.unsent {
+        let Local { unsent, sent, .. } = &mut *local;
+        for (path, changes) in unsent {
             let Ok(file) = self.disk.open(path) else { continue };
             let count = self.schedule.dice(|d| d.below(changes.len() as u64 + 1));
             for change in changes.drain(..usize::try_from(count).unwrap()) {
                 change.send(&*file).unwrap();
+                sent.entry(path.clone()).or_default().push(change);
             }
             if let Some(Change::Write(offset, bytes)) = changes.first() {
                 let cut = self.schedule.dice(|d| d.below(bytes.len() as u64 + 1));
@@ -231,7 +235,10 @@ impl Disk for Mount {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.0.call(|| {
-            self.0.local().unsent.remove(path);
+            let mut local = self.0.local();
+            local.unsent.remove(path);
+            local.sent.remove(path);
+            drop(local);
             self.0.disk.remove_file(path)
         })
     }
@@ -265,7 +272,12 @@ impl MountFile {
     fn bytes(&self) -> io::Result<Vec<u8>> {
         let view = self.view.lock().unwrap().clone();
         let mut bytes = match view {
-            Some(view) => view,
+            Some(mut view) => {
+                let local = self.mount.0.local();
+                let sent = local.sent.get(&self.path).into_iter().flatten();
+                sent.for_each(|change| change.apply(&mut view));
+                view
+            }
             None => {
                 let mut bytes = vec![0; usize::try_from(self.file.size()?).unwrap()];
                 self.file.read_at(&mut bytes, 0)?;
@@ -323,6 +335,7 @@ impl DiskFile for MountFile {
         self.mount.0.call(|| {
             let unsent = self.mount.0.local().unsent.remove(&self.path).unwrap_or_default();
             unsent.iter().try_for_each(|change| change.send(&*self.file))?;
+            self.mount.0.local().sent.entry(self.path.clone()).or_default().extend(unsent);
             self.file.sync()
         })
     }

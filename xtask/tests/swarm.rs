@@ -1,0 +1,68 @@
+//! A whole warren on a real Docker Swarm of three nodes, which lose their power, their links and their
+//! time while people write.
+//!
+//! Needs root and a Docker engine; where either is missing, `cargo xtask test` leaves it out and says
+//! so.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "swarm/world.rs"]
+mod world;
+#[path = "swarm/writer.rs"]
+mod writer;
+
+use std::time::Duration;
+
+use world::{NODES, World};
+
+const PEOPLE: usize = 12;
+
+fn pause(seconds: u64) {
+    std::thread::sleep(Duration::from_secs(seconds));
+}
+
+/// Nobody's acknowledged write is lost, whatever dies, and everybody writes again; what a person reads
+/// after it is never older than what she wrote.
+#[test]
+fn no_acknowledged_write_is_lost_whatever_dies() {
+    let world = World::start("storm");
+    world.sdk_passes_every_check(["@alice🛠", "@bob"]);
+    let writers = world.writers(PEOPLE);
+    let outage = |what: &str, fault: &dyn Fn()| {
+        world.outage(&writers, fault).report(what);
+        world.is_whole();
+        world.warren(&["identity", "register", &format!("@after-{}", what.replace(' ', "-"))]);
+    };
+
+    outage("nothing", &|| pause(2));
+    outage("all cells killed", &|| {
+        (1..=NODES).for_each(|node| world.kill_containers(node, "-cell-"));
+    });
+    outage("the registrar killed", &|| {
+        (1..=NODES).for_each(|node| world.kill_containers(node, "warren_registrar"));
+        pause(3);
+    });
+    outage("an engine hangs for 10 s", &|| {
+        world.engine(2, "STOP");
+        pause(10);
+        world.engine(2, "CONT");
+    });
+    outage("a node loses its power", &|| {
+        world.lab("kill", &["3"]);
+        pause(10);
+        world.lab("start", &["3"]);
+    });
+    outage("a link is cut for 15 s", &|| {
+        world.lab("cut", &["2"]);
+        pause(15);
+        world.lab("heal", &["2"]);
+    });
+    outage("a node stands still for 20 s", &|| {
+        world.lab("pause", &["1"]);
+        pause(20);
+        world.lab("resume", &["1"]);
+    });
+    outage("all nodes lose their power", &|| {
+        (1..=NODES).for_each(|node| drop(world.lab("kill", &[&node.to_string()])));
+        (1..=NODES).for_each(|node| drop(world.lab("start", &[&node.to_string()])));
+    });
+}
