@@ -17,7 +17,7 @@ pub fn print<const N: usize>(
     table.load_style(presets::NOTHING);
     table.set_header(headings.map(str::trim_end));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|text| plain(&text)));
     }
     for (column, heading) in table.column_iter_mut().zip(headings) {
         if heading.ends_with(' ') {
@@ -33,7 +33,12 @@ pub fn print<const N: usize>(
 
 /// Prints a name and what it is, one below the other.
 pub fn fact(name: &str, value: impl Display) -> Result<(), Failure> {
-    output::line(format_args!("{name:<14} {value}"))
+    output::line(format_args!("{name:<14} {}", plain(&value.to_string())))
+}
+
+/// What machines say of themselves may not steer a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// At most `length` characters, of which the last one says that there were more.
@@ -89,6 +94,11 @@ mod tests {
         assert_eq!((short("abcdef", 4), short("abcd", 4)), ("abc…".into(), "abcd".into()));
         assert_eq!(tail("registry.example.org/warren:1.2", 12), "…/warren:1.2");
         assert_eq!(tail("warren:1.2", 12), "warren:1.2");
+    }
+
+    #[test]
+    fn nothing_in_a_table_steers_a_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\n\u{9b}c"), "a?[2Jb??c");
     }
 
     #[test]

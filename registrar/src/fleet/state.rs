@@ -112,7 +112,11 @@ impl State {
         let spec = before.as_ref().map(|cell| (cell.record.spec(id), cell.record.state));
         let is_planned_anew = spec != Some((record.spec(id), record.state));
         let cell = match before {
-            Some(cell) => Cell { record, is_leaving: false, ..cell },
+            Some(cell) => {
+                // A retired cell is remembered for ever, but not how it went.
+                let history = if record.is_active() { cell.history } else { History::default() };
+                Cell { record, is_leaving: false, history, ..cell }
+            }
             None => Cell::new(record),
         };
         cell.news.send_replace(());

@@ -29,7 +29,7 @@ fn row(cell: &CellView) -> [String; 7] {
         node.chars().take(ID_CHARACTERS).collect(),
         format!("{}/{}", cell.identities, cell.capacity),
         cell.counts.map_or_else(|| "-".to_owned(), |counts| bytes(counts.memory_bytes)),
-        tail(&cell.image.escape_debug().to_string(), 16),
+        tail(&cell.image, 16),
     ]
 }
 

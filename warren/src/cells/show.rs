@@ -18,7 +18,7 @@ pub fn facts(cell: &CellView) -> Result<(), Failure> {
     fact("cell", cell.cell)?;
     fact("swarm", &cell.swarm)?;
     fact("state", state(cell))?;
-    fact("image", cell.image.escape_debug())?;
+    fact("image", &cell.image)?;
     fact("port", cell.port)?;
     if let Some(address) = cell.address {
         fact("address", address)?;
@@ -27,11 +27,11 @@ pub fn facts(cell: &CellView) -> Result<(), Failure> {
     fact("memory", format_args!("at most {}", bytes(cell.memory_bytes)))?;
     let millis = cell.millicpus;
     fact("processors", format_args!("at most {}.{:03}", millis / 1_000, millis % 1_000))?;
-    fact("on", labels(&cell.on).escape_debug())?;
+    fact("on", labels(&cell.on))?;
     if let Some(start) = &cell.start {
         fact("term", format_args!("{} since {}", start.term, start.since))?;
         fact("node", &start.node)?;
-        fact("version", start.version.escape_debug())?;
+        fact("version", &start.version)?;
     }
     if let (Some(counts), Some(millis)) = (cell.counts, cell.report_age_ms) {
         fact("report", format_args!("{} ago", age(millis)))?;

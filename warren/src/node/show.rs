@@ -26,17 +26,17 @@ fn reported(node: &NodeView) -> Result<(), Failure> {
         return fact("report", "none since the registrar's start");
     };
     fact("report", format_args!("{} ago", age(millis)))?;
-    fact("host", report.hostname.escape_debug())?;
+    fact("host", &report.hostname)?;
     fact("address", report.address)?;
     let engine = &report.engine;
     fact("engine", if engine.is_answering { "answers" } else { "does not answer" })?;
     fact("leader", if engine.is_leader { "yes" } else { "no" })?;
     fact("availability", word(engine.availability))?;
-    fact("labels", labels(&engine.labels).escape_debug())?;
+    fact("labels", labels(&engine.labels))?;
     let tenths = |part: u16| format!("{}.{} %", part / 10, part % 10);
     fact("memory used", tenths(report.pressure.memory))?;
     fact("disk used", tenths(report.pressure.disk))?;
     fact("handles used", tenths(report.pressure.handles))?;
-    fact("agent", report.version.escape_debug())?;
-    report.drift.iter().try_for_each(|line| fact("drift", line.escape_debug()))
+    fact("agent", &report.version)?;
+    report.drift.iter().try_for_each(|line| fact("drift", line))
 }
