@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use net::postgres::PostgresError;
@@ -61,24 +61,25 @@ fn what_holds_for_the_embedded_store_holds_in_postgresql() {
 fn what_was_acknowledged_outlives_a_server_that_is_killed_again_and_again() {
     let mut server = PostgresServer::start();
     let world = World { ports: "20000-29999", ..World::in_database(&server.database()) };
-    let acknowledged = registered_while(&world, || {
+    let acknowledged = registered_while(&world, |progress| {
         for pause in [300, 50, 900, 10, 500, 200] {
+            progress.wait_for_more(usize::from(CLIENTS));
             std::thread::sleep(Duration::from_millis(pause));
             server.restart(&[]);
         }
-        std::thread::sleep(Duration::from_millis(300));
+        progress.wait_for_more(usize::from(CLIENTS));
     });
-    assert!(acknowledged.len() > 6 * usize::from(CLIENTS), "hardly anything was registered");
     server.restart(&[]);
     check_kept(&world, &acknowledged);
 }
 
 /// The names that were registered, each with its port, while something was done to the store.
-pub fn registered_while(world: &World, disturb: impl FnOnce()) -> Vec<(String, u16)> {
+pub fn registered_while(world: &World, disturb: impl FnOnce(&Progress)) -> Vec<(String, u16)> {
     let is_over = AtomicBool::new(false);
+    let progress = Progress::default();
     let acknowledged = std::thread::scope(|scope| {
-        let registering = scope.spawn(|| world.run(register_until(world, &is_over)));
-        disturb();
+        let registering = scope.spawn(|| world.run(register_until(world, &is_over, &progress)));
+        disturb(&progress);
         is_over.store(true, Ordering::Release);
         registering.join().unwrap()
     });
@@ -86,18 +87,39 @@ pub fn registered_while(world: &World, disturb: impl FnOnce()) -> Vec<(String, u
     acknowledged
 }
 
-async fn register_until(world: &World, is_over: &AtomicBool) -> Vec<(String, u16)> {
+/// How many were registered so far.
+#[derive(Default, Clone)]
+pub struct Progress(Arc<AtomicUsize>);
+
+impl Progress {
+    /// Returns once so many more were: whatever is disturbed, there was something to disturb.
+    pub fn wait_for_more(&self, count: usize) {
+        let (start, wanted) = (Instant::now(), self.0.load(Ordering::Relaxed) + count);
+        while self.0.load(Ordering::Relaxed) < wanted {
+            assert!(start.elapsed() < PATIENCE, "hardly anything is registered");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+async fn register_until(
+    world: &World,
+    is_over: &AtomicBool,
+    progress: &Progress,
+) -> Vec<(String, u16)> {
     let registrar = world.open();
     let mut clients = tokio::task::JoinSet::new();
     let (sender, is_told) = tokio::sync::watch::channel(false);
     for client in 0..CLIENTS {
         let (registrar, is_told) = (registrar.clone(), is_told.clone());
+        let progress = progress.clone();
         clients.spawn(async move {
             let mut done = Vec::new();
             while !*is_told.borrow() {
                 let who = format!("@c{client}n{}", done.len());
                 let port = insist(&registrar, &who, id(client)).await;
                 done.push((who, port));
+                progress.0.fetch_add(1, Ordering::Relaxed);
             }
             done
         });
