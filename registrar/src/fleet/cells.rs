@@ -25,14 +25,16 @@ impl Fleet {
         let since = self.clock.now();
         let version = request.version.chars().take(VERSION_CHARS_MAX).collect();
         let decide = move |state: &mut State| {
-            let record = &known(state, id)?.record;
+            let record = known(state, id)?.record.clone();
             if !record.is_active() {
                 return Err(FleetError::Superseded { cell: id, newest: None });
             }
             let next = record.term().map_or(Some(Term::FIRST), Term::next);
             let term = next.ok_or(FleetError::NoTermLeft(id))?;
-            let start = Some(CellStart { term, node: request.node, address: from, version, since });
-            let mut record = record.clone();
+            // What a caller's address seems to be from here is often an engine's bridge.
+            let address = state.address_of(&request.node, &record.swarm).unwrap_or(from);
+            let start = Some(CellStart { term, node: request.node, address, version, since });
+            let mut record = record;
             record.start = start;
             Ok(Fact::Cell(id, record))
         };

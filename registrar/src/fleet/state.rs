@@ -2,6 +2,7 @@
 //! waiting; who waits for news has a receiver from here.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use protocol::control::fleet::{Availability, NodeReport};
@@ -192,10 +193,15 @@ impl State {
     pub(super) fn place(&self, id: CellId) -> Option<CellPlace> {
         let record = &self.cells.get(&id)?.record;
         let start = record.start.as_ref().filter(|_| record.is_active())?;
-        let node = self.nodes.get(&start.node).filter(|node| node.swarm == record.swarm);
-        let reported = node.and_then(|node| Some(node.report.as_ref()?.0.address));
+        let reported = self.address_of(&start.node, &record.swarm);
         let address = Some(record.door(reported.unwrap_or(start.address)));
         Some(CellPlace { cell: id, term: start.term, address })
+    }
+
+    /// Where a node of a swarm is reached, as its agent says.
+    pub(super) fn address_of(&self, node: &NodeName, swarm: &SwarmName) -> Option<IpAddr> {
+        let node = self.nodes.get(node).filter(|node| node.swarm == *swarm)?;
+        Some(node.report.as_ref()?.0.address)
     }
 
     pub(super) fn places(&self) -> Vec<CellPlace> {
