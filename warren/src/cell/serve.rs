@@ -56,9 +56,9 @@ pub fn run(args: &CellServeArgs) -> Result<(), Failure> {
 
 async fn live(args: &CellServeArgs) -> Result<(), Failure> {
     let mut end = EndSignals::listen()?;
-    let door = bind(args.listen, "--listen").await?;
+    let door = bind(args.listen, "--listen")?;
     let watched = SocketAddr::new(args.health_listen, args.health_port);
-    let watched = bind(watched, "--health-port").await?;
+    let watched = bind(watched, "--health-port")?;
     let ground = Ground::prepare(args)?;
     let registrar = Arc::new(HttpsRegistrar::new(args.cell, &args.fleet.upstream()?));
 
@@ -142,8 +142,9 @@ impl Parts {
     }
 }
 
-async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// After a failure elsewhere everybody comes at once, so many may wait to be let in.
+fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
+    net::socket::listen(address).map_err(|error| {
         Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}"))
             .fix(format!("pass {option} with a port that is free (0 takes any)"))
     })
