@@ -68,16 +68,16 @@ pub const ROUND_INTERVAL: Duration = Duration::from_secs(10);
 pub const ACTIONS_A_ROUND_MAX: usize = 256;
 
 /// For handing a report to the registrar.
-pub const REPORT_DEADLINE: Duration = Duration::from_secs(10);
+pub const REPORT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long the registrar may keep a question for news of the plan waiting.
-pub const PLAN_WAIT: Duration = Duration::from_secs(25);
+pub const PLAN_WAIT: Duration = Duration::from_secs(4);
 /// For the whole question.
-pub const PLAN_DEADLINE: Duration = Duration::from_secs(40);
+pub const PLAN_DEADLINE: Duration = Duration::from_secs(9);
 /// Between two questions that failed, at first…
 pub const PLAN_PAUSE_MIN: Duration = Duration::from_millis(500);
 /// …and in the end.
-pub const PLAN_PAUSE_MAX: Duration = Duration::from_secs(15);
+pub const PLAN_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// How long a line about something that was not as it should be is told.
 pub const DRIFT_TOLD: Duration = Duration::from_secs(300);
@@ -128,14 +128,15 @@ pub const RESIDENTS_MAX: usize = 200_000;
 /// Volumes that are made, let go of or removed at once.
 pub const ORDERS_AT_ONCE: usize = 16;
 
-/// How long a cell asks its registrar to wait for something new.
-pub const ROSTER_WAIT: Duration = Duration::from_secs(25);
+/// How long a cell asks its registrar to wait for something new. Only the end of this wait tells of a
+/// registrar whose machine stands still.
+pub const ROSTER_WAIT: Duration = Duration::from_secs(4);
 
 /// Between two questions for the roster there is at least this.
 pub const ROSTER_TURN_MIN: Duration = Duration::from_millis(100);
 
 /// For the registrar's answer beyond what it was asked to wait.
-pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Bytes of a roster: [`RESIDENTS_MAX`] with long names.
 pub const ROSTER_BYTES_MAX: usize = 96 * 1024 * 1024;
@@ -153,4 +154,4 @@ pub const REASON_CHARS_MAX: usize = 300;
 pub const ASK_PAUSE_MIN: Duration = Duration::from_millis(200);
 
 /// …up to this.
-pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(10);
+pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(2);

@@ -54,16 +54,17 @@ pub const STALL_MAX: Duration = Duration::from_secs(60);
 /// How long a client may go on after her server has ended.
 pub const AFTER_SERVER_MAX: Duration = Duration::from_secs(30);
 
-/// How long the registrar is asked to wait for news.
-pub const NEWS_WAIT: Duration = Duration::from_secs(25);
+/// How long the registrar is asked to wait for news. A machine that stands still says nothing: only
+/// the end of this wait tells that another one has to be asked, and until then clients are held.
+pub const NEWS_WAIT: Duration = Duration::from_secs(4);
 
 /// How long beyond that an answer may take, and the way to it.
-pub const NEWS_GRACE: Duration = Duration::from_secs(10);
+pub const NEWS_GRACE: Duration = Duration::from_secs(3);
 
 /// Pauses after answers that were none, from this…
 pub const NEWS_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// …to this.
-pub const NEWS_PAUSE_MAX: Duration = Duration::from_secs(10);
+pub const NEWS_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Between two answers, so that a burst of news is one.
 pub const NEWS_TURN: Duration = Duration::from_millis(10);

@@ -16,7 +16,7 @@ const CELLS: usize = 3;
 const FLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/sdk_flow.py");
 
 /// Longest that everybody may take to write again after a fault.
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_secs(180);
 
 /// Ends with this value.
 pub struct World {
