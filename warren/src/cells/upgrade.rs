@@ -75,7 +75,7 @@ struct Upgrade<'a> {
 pub async fn upgrade(args: &UpgradeArgs) -> Result<(), Failure> {
     let api = Api::connect(&args.connection)?;
     api.swarm(&args.swarm).await?;
-    let eyes = Eyes::open(&api, &args.swarm)?;
+    let eyes = Eyes::open(&api, &args.swarm);
     let (settle, patience) = (Duration::from_secs(args.settle), Duration::from_secs(args.patience));
     let limits = Limits { settle, patience };
     let mut upgrade = Upgrade { args, eyes, limits, done: Vec::new() };
@@ -101,6 +101,7 @@ impl Upgrade<'_> {
         }
         if !rings.is_empty() {
             self.ask(&rings)?;
+            self.eyes.listen()?;
         }
         for (index, ring) in rings.iter().enumerate() {
             if self.eyes.is_asked_to_end() {
@@ -211,32 +212,44 @@ impl Upgrade<'_> {
             let sight = seen.cells.get(&before.cell);
             sight.is_some_and(|sight| sight.image == self.args.image)
         };
-        let (unknown, back): (Vec<Before>, Vec<Before>) =
+        let (unknown, back): (Vec<Before>, Vec<_>) =
             ring.iter().filter(is_ours).cloned().partition(|b| b.image == self.args.image);
         for before in &back {
             self.set(before.cell, &before.image).await?;
         }
         let missing = self.returned(&back, &seen).await?;
-        let mut told = Vec::new();
-        for before in &back {
-            let is_missing = missing.contains(&before.cell);
-            let how = if is_missing { "put back, does not run yet" } else { "put back" };
-            let image = &before.image;
-            self.tell(before.cell, Some(number), image, how, &format!("is back on {image}"))?;
-            let but = if is_missing { " but does not run yet" } else { "" };
-            told.push(format!("{} is back on {image}{but}", before.cell));
+        self.account(number, &back, &missing, &unknown)
+    }
+
+    /// Says of each cell what became of it, and all of it in a few words.
+    fn account(
+        &self,
+        number: usize,
+        back: &[Before],
+        missing: &[CellId],
+        unknown: &[Before],
+    ) -> Result<String, Failure> {
+        let back = back.iter().map(|before| {
+            let image = before.image.escape_debug();
+            match missing.contains(&before.cell) {
+                false => (before, "put-back", format!("is back on {image}")),
+                true => {
+                    (before, "put-back-silent", format!("is back on {image}, but does not run yet"))
+                }
+            }
+        });
+        let left =
+            |before| (before, "left", "had the image before and is left as it is".to_owned());
+        let mut words = Vec::new();
+        for (Before { cell, image, .. }, outcome, text) in back.chain(unknown.iter().map(left)) {
+            self.tell(*cell, Some(number), image, outcome, &text)?;
+            words.push(format!("{cell} {text}"));
         }
-        for before in &unknown {
-            self.tell(
-                before.cell,
-                Some(number),
-                &before.image,
-                "not put back",
-                "was left as it is",
-            )?;
-            told.push(format!("{} had the image before and was left so", before.cell));
-        }
-        Ok(if told.is_empty() { "nothing was to be put back".to_owned() } else { told.join(", ") })
+        Ok(if words.is_empty() {
+            "nothing was to be put back".to_owned()
+        } else {
+            words.join(", ")
+        })
     }
 
     /// Those that do not run after all patience.

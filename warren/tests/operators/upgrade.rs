@@ -69,7 +69,9 @@ impl<'a> Engine<'a> {
 
     fn round(&mut self) {
         let now = Instant::now();
-        for name in self.restarting.extract_if(.., |_, at| *at <= now).map(|(name, _)| name) {
+        let is_due = |(name, at): (&String, &Instant)| (*at <= now).then(|| name.clone());
+        for name in self.restarting.iter().filter_map(is_due).collect::<Vec<_>>() {
+            self.restarting.remove(&name);
             let cell = self.registrar.start_cell(&name, NODE);
             self.running.get_mut(&name).unwrap().1 = cell;
         }

@@ -23,17 +23,22 @@ pub struct Eyes<'a> {
     pub api: &'a Api,
     pub bar: ProgressBar,
     swarm: &'a SwarmName,
-    signals: EndSignals,
+    signals: Option<EndSignals>,
     is_asked_to_end: bool,
     watched: Duration,
     looked: Option<Instant>,
 }
 
 impl<'a> Eyes<'a> {
-    pub fn open(api: &'a Api, swarm: &'a SwarmName) -> Result<Self, Failure> {
-        let (bar, signals) = (bar("renewing cells"), EndSignals::listen()?);
-        let (watched, looked, is_asked_to_end) = (Duration::ZERO, None, false);
-        Ok(Self { api, bar, swarm, signals, is_asked_to_end, watched, looked })
+    pub fn open(api: &'a Api, swarm: &'a SwarmName) -> Self {
+        let (bar, signals, is_asked_to_end) = (bar("renewing cells"), None, false);
+        Self { api, bar, swarm, signals, is_asked_to_end, watched: Duration::ZERO, looked: None }
+    }
+
+    /// From here on, Ctrl-C is a wish and no longer an end.
+    pub fn listen(&mut self) -> Result<(), Failure> {
+        self.signals = Some(EndSignals::listen()?);
+        Ok(())
     }
 
     /// Whether somebody wants it to end when a good moment comes.
@@ -63,9 +68,13 @@ impl<'a> Eyes<'a> {
 
     /// Waits for a moment. The first wish to end is kept for later; the second one ends it here.
     pub async fn pause(&mut self) -> Result<(), Failure> {
+        let Some(signals) = &mut self.signals else {
+            sleep(PAUSE).await;
+            return Ok(());
+        };
         tokio::select! {
             () = sleep(PAUSE) => return Ok(()),
-            () = self.signals.first() => {}
+            () = signals.first() => {}
         }
         if self.is_asked_to_end {
             return Err(Failure::new(Exit::PartlyDone, "ended on request"));
