@@ -72,7 +72,8 @@ where
     }
 }
 
-fn bar(what: &str) -> ProgressBar {
+/// A bar on a terminal, and nothing elsewhere.
+pub fn bar(what: &str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }

@@ -1,6 +1,9 @@
 //! The operators' commands against a `warren registrar serve`, with cells and agents that are played.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "operators/upgrade.rs"]
+mod upgrade;
+
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -111,8 +114,12 @@ impl Registrar {
     }
 
     fn report_node(&self, node: &str, hostname: &str, is_leader: bool) {
+        self.report_node_with(node, hostname, is_leader, &[]);
+    }
+
+    fn report_node_with(&self, node: &str, hostname: &str, is_leader: bool, drift: &[&str]) {
         let report = json!({
-            "swarm": "eu-1", "hostname": hostname, "address": "10.0.0.1", "drift": [],
+            "swarm": "eu-1", "hostname": hostname, "address": "10.0.0.1", "drift": drift,
             "engine": {
                 "is_answering": true, "is_leader": is_leader, "availability": "active",
                 "labels": { "zone": "a" },
@@ -357,7 +364,12 @@ fn a_placement_is_explained() {
 fn completion_knows_the_commands() {
     let output = Command::new(WARREN).args(["completion", "bash"]).output().unwrap();
     let script = String::from_utf8(output.stdout).unwrap();
-    for command in ["warren__swarm__create", "warren__node__drain", "warren__cell__create"] {
+    for command in [
+        "warren__swarm__create",
+        "warren__node__drain",
+        "warren__cell__create",
+        "warren__cell__upgrade",
+    ] {
         assert!(script.contains(command) || script.contains(&command.replace("__", "__subcmd__")));
     }
     assert!(Path::new(WARREN).exists());

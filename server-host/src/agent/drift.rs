@@ -2,9 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use protocol::control::names::CellId;
 use tokio::time::Instant;
 
 use crate::limits::{DRIFT_LINE_CHARS_MAX, DRIFT_LINES_MAX, DRIFT_TOLD};
+
+/// The line of a cell whose new version the engine took back: the plan still names that version, and
+/// what runs is the old one.
+#[must_use]
+pub fn taken_back(cell: CellId) -> String {
+    format!("{cell} runs as before: the engine took the new version back because it failed")
+}
 
 /// Lines, and when each was last true. The same line twice is one.
 #[derive(Debug, Default)]

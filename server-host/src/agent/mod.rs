@@ -21,7 +21,9 @@ mod round;
 mod run;
 mod template;
 
+pub use crate::limits::DRIFT_TOLD;
 pub use docker::{DockerEngine, socket_of};
+pub use drift::taken_back;
 pub use engine::{
     Answer, Engine, EngineError, EngineId, EngineInfo, EngineNode, EngineSecret, EngineService,
     EngineTask, Update,

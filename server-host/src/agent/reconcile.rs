@@ -7,6 +7,7 @@ use protocol::control::fleet::{Availability, CellSpec, Plan};
 use protocol::control::names::{CellId, NodeName};
 
 use super::difference::difference;
+use super::drift::taken_back;
 use super::engine::{EngineId, EngineNode, EngineService, Update};
 use super::template::{CELL_LABEL, Means, SPEC_LABEL, SWARM_LABEL, Template};
 
@@ -211,9 +212,7 @@ fn mend(
     let is_refused = written.get(&cell).map(String::as_str) == Some(wanted_hash)
         && service.update == Some(Update::RolledBack);
     if is_refused && !is_as_written {
-        decision.drift.push(format!(
-            "{cell} runs as before: the engine took the new version back because it failed"
-        ));
+        decision.drift.push(taken_back(cell));
         return;
     }
     if is_as_written {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use net::https::Method;
 use protocol::control::fleet::{Availability, NodeReport};
@@ -98,14 +99,21 @@ pub struct PlacementView {
 }
 
 /// How long a report counts: the registrar's own limit.
-fn is_fresh(age_ms: Option<u64>) -> bool {
-    age_ms.is_some_and(|age| u128::from(age) <= registrar::limits::CELL_SILENT.as_millis())
+fn is_fresh(age_ms: Option<u64>, limit: Duration) -> bool {
+    age_ms.is_some_and(|age| u128::from(age) <= limit.as_millis())
+}
+
+impl NodeView {
+    /// Whether its agent tells of it.
+    pub fn is_reporting(&self) -> bool {
+        is_fresh(self.report_age_ms, registrar::limits::NODE_SILENT)
+    }
 }
 
 impl CellView {
     /// Whether somebody runs it and says so.
     pub fn is_reporting(&self) -> bool {
-        self.start.is_some() && is_fresh(self.report_age_ms)
+        self.start.is_some() && is_fresh(self.report_age_ms, registrar::limits::CELL_SILENT)
     }
 }
 

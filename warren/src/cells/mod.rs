@@ -5,6 +5,7 @@ mod create;
 mod list;
 mod quantity;
 mod show;
+mod upgrade;
 
 use std::num::NonZeroU16;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::waiting::WaitArgs;
 
 pub use quantity::label;
+pub use upgrade::UpgradeArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum CellsCommand {
@@ -28,6 +30,8 @@ pub enum CellsCommand {
     Show(OneCell),
     /// Change what a cell runs, or how much it may use
     Set(SetCellArgs),
+    /// Renew the image of a swarm's cells, ring by ring; what fails is put back
+    Upgrade(UpgradeArgs),
     /// Have a cell run no more; it must be empty
     Delete(DeleteCellArgs),
 }
@@ -128,6 +132,7 @@ pub async fn run(command: &CellsCommand) -> Result<ExitCode, Failure> {
         CellsCommand::List(args) => list::list(args).await,
         CellsCommand::Show(args) => show::show(args).await,
         CellsCommand::Set(args) => change::set(args).await,
+        CellsCommand::Upgrade(args) => upgrade::upgrade(args).await,
         CellsCommand::Delete(args) => change::delete(args).await,
     }?;
     Ok(ExitCode::SUCCESS)
