@@ -18,7 +18,7 @@ const HOSTNAME: &str = "warren.lab";
 
 /// Name of the swarm, of the stack, and the image's.
 pub const SWARM: &str = "lab";
-const STACK: &str = "warren";
+pub const STACK: &str = "warren";
 
 /// As whom the containers run.
 const USER: u32 = 65_532;

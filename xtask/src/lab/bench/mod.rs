@@ -132,12 +132,14 @@ impl Image {
 fn measure(options: &Options, image: &Image) -> Result<Report, Error> {
     let lab = start(options, image)?;
     let ours = |container: &str| container.starts_with(&format!("{}-cell-", deploy::SWARM));
-    let with_none = memory::of_all(&lab, ours)?;
+    // The registrar, directories, routers and agents.
+    let beside = |container: &str| container.starts_with(&format!("{}_", deploy::STACK));
+    let (with_none, beside_none) = (memory::of_all(&lab, ours)?, memory::of_all(&lab, beside)?);
     let singly = cells::singly(&lab, options.singly)?;
     let many = cells::many(&lab, options.count)?;
     let registered = u64::from(options.singly) + u64::from(options.count);
     let awake = cells::wait_for_reports(&lab, registered)?;
-    let with_awake = memory::of_all(&lab, ours)?;
+    let (with_awake, beside_awake) = (memory::of_all(&lab, ours)?, memory::of_all(&lab, beside)?);
     let peer = peer::measure(&lab, &image.name, options.containers, options.parallel)?;
     let asleep = cells::wait_for_sleep(&lab, u64::from(options.sleep_after))?;
     let with_asleep = memory::of_all(&lab, ours)?;
@@ -154,6 +156,8 @@ fn measure(options: &Options, image: &Image) -> Result<Report, Error> {
         with_none,
         with_awake,
         with_asleep,
+        beside_none,
+        beside_awake,
         alone,
         awake,
         asleep,

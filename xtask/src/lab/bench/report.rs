@@ -23,6 +23,9 @@ pub struct Report {
     pub with_none: Charged,
     pub with_awake: Charged,
     pub with_asleep: Charged,
+    /// All the rest of the fleet: with nobody, and with everybody.
+    pub beside_none: Charged,
+    pub beside_awake: Charged,
     /// The cells for one.
     pub alone: Charged,
     pub awake: Counts,
@@ -88,13 +91,16 @@ impl Report {
         self.print_charged("cells, asleep", &self.with_asleep, self.asleep.residents);
         self.print_charged("alone in a cell", &self.alone, self.alone.containers);
         self.print_charged("docker run", &self.peer.memory, self.peer.memory.containers);
+        self.print_charged("the fleet beside, nobody", &self.beside_none, 0);
+        self.print_charged("the fleet beside, all", &self.beside_awake, 0);
+        let Counts { residents, awake, memory } = self.awake;
         println!(
-            "\nEach one more that is awake adds {:.1} KiB ({} residents, {} awake when weighed); the cells \
-             themselves say that they have {} KiB resident.",
-            self.growth() / 1_024.0,
-            self.awake.residents,
-            self.awake.awake,
-            self.awake.memory / 1_024,
+            "\n{awake} of {residents} were awake; the cells say that they had {} KiB resident. Each identity \
+             added {:.1} KiB to the cells and {:.1} KiB to the fleet beside (registrar, directories, \
+             routers, agents).",
+            memory / 1_024,
+            self.growth(&self.with_none, &self.with_awake) / 1_024.0,
+            self.growth(&self.beside_none, &self.beside_awake) / 1_024.0,
         );
     }
 
@@ -136,6 +142,8 @@ impl Report {
             ("memory_nobody", charged(&self.with_none, 0)),
             ("memory_awake", charged(&self.with_awake, self.awake.awake)),
             ("memory_asleep", charged(&self.with_asleep, self.asleep.residents)),
+            ("memory_beside_nobody", charged(&self.beside_none, 0)),
+            ("memory_beside_awake", charged(&self.beside_awake, self.awake.residents)),
             ("memory_alone", charged(&self.alone, self.alone.containers)),
             ("memory_docker_run", charged(&self.peer.memory, self.peer.memory.containers)),
             ("rate_ratio", format!("{:.2}", self.rate())),
@@ -152,18 +160,21 @@ impl Report {
         self.many / self.peer.starts.per_minute()
     }
 
-    /// Into how many that are awake, with their part of the whole cells, a container goes.
+    /// Into how many that are awake a container goes: each with its part of the whole cells, and
+    /// what it added to the fleet beside.
     fn memory(&self) -> f64 {
-        self.container() / share(&self.with_awake, self.awake.awake)
+        let beside = self.growth(&self.beside_none, &self.beside_awake);
+        self.container() / (share(&self.with_awake, self.awake.awake) + beside)
     }
 
     fn container(&self) -> f64 {
         share(&self.peer.memory, self.peer.memory.containers)
     }
 
+    /// What each identity added.
     #[allow(clippy::cast_precision_loss)]
-    fn growth(&self) -> f64 {
-        let grown = self.with_awake.total().saturating_sub(self.with_none.total());
+    fn growth(&self, before: &Charged, after: &Charged) -> f64 {
+        let grown = after.total().saturating_sub(before.total());
         grown as f64 / self.awake.residents.max(1) as f64
     }
 }
