@@ -70,7 +70,7 @@ fn run<'a>(node: Node<'a>, image: &str, number: u16) -> Result<Container<'a>, Er
     let first = FIRST_PORT.saturating_add(number * PORTS);
     let ports = format!("{first}-{}", first.saturating_add(PORTS - 1));
     let start = Instant::now();
-    // At its end, the time of the client is not the container's.
+    // Whatever ends the client does not end the container, which is weighed later.
     let mut docker = tools::timed(SECONDS_MAX);
     docker.env("DOCKER_HOST", node.host()).args(["docker", "run", "--sig-proxy=false"]);
     docker.arg("--cidfile").arg(&id_file).args(["--network", "host", image]);
@@ -81,7 +81,7 @@ fn run<'a>(node: Node<'a>, image: &str, number: u16) -> Result<Container<'a>, Er
     let failed = |source| Error::Start { line: "docker run".into(), source };
     let mut client = docker.spawn().map_err(failed)?;
     let said = client.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines());
-    // It says more, which stays in the pipe: some lines.
+    // What it says after that nobody reads; a container goes on without its client.
     if !said.map_while(Result::ok).any(|line| line == READY) {
         let said = format!("container {number} on {} ended before it was ready", node.name());
         let _ = client.wait();
