@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: builds the program and the benchmarks with optimisation, then measures.
 //!
 //! The benchmarks are a crate of their own (`bench`): their peers are heavy to compile, and this
-//! program starts everything else.
+//! program starts everything else. `host` alone is here: it measures on a lab, from outside.
 
 use crate::command::{self, Failure, program, succeeds};
+use crate::lab;
 use crate::place::Place;
 
 /// Runs the benchmark `name` with options of its own.
@@ -11,6 +12,9 @@ use crate::place::Place;
 /// # Errors
 /// [`Failure`] where something does not build or the benchmark fails.
 pub fn run(place: &Place, name: &str, rest: &[String]) -> Result<(), Failure> {
+    if name == "host" {
+        return lab::bench::run(place, rest);
+    }
     let build = ["build", "--release", "--package", "warren", "--package", "bench"];
     command::run(&mut program(&place.root, "cargo", build))?;
     if name == "wake" && succeeds(&mut program(&place.root, "docker", ["--version"])) {

@@ -47,7 +47,7 @@ enum Task {
     /// Checks the format, the lints and the structure of the workspace.
     Tidy,
     /// Measures, side by side with real peers: store, wake, scale, neighbours, directory,
-    /// directory-scale, directory-dns or server.
+    /// directory-scale, directory-dns, server or host (as root, on a lab).
     Bench {
         /// Which benchmark.
         name: String,

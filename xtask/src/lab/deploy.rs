@@ -17,8 +17,8 @@ use super::{tools, wait};
 const HOSTNAME: &str = "warren.lab";
 
 /// Name of the swarm, of the stack, and the image's.
-const SWARM: &str = "lab";
-const STACK: &str = "warren";
+pub const SWARM: &str = "lab";
+pub const STACK: &str = "warren";
 
 /// As whom the containers run.
 const USER: u32 = 65_532;
@@ -42,6 +42,10 @@ pub struct Deployment<'a> {
     pub program: &'a Path,
     /// How many cells.
     pub cells: u16,
+    /// On which machines: `LABEL=VALUE`.
+    pub on: Option<&'a str>,
+    /// Further options of the cells.
+    pub cell_options: Vec<String>,
 }
 
 /// Deploys; returns once every cell runs.
@@ -62,13 +66,16 @@ pub fn deploy(lab: &Lab, what: &Deployment<'_>) -> Result<(), Error> {
     give_secrets(lab, &first)?;
     start_stack(lab, &first, what)?;
     let text = "the registrar's answer";
-    wait::until(text, READY_SECONDS_MAX, &folder, || Ok(asks(lab, &["swarm", "list"]).ok()))?;
-    if asks(lab, &["swarm", "show", SWARM]).is_err() {
-        asks(lab, &["swarm", "create", SWARM])?;
+    wait::until(text, READY_SECONDS_MAX, &folder, || {
+        Ok(asks(lab, READY_SECONDS_MAX, &["swarm", "list"]).ok())
+    })?;
+    if asks(lab, READY_SECONDS_MAX, &["swarm", "show", SWARM]).is_err() {
+        asks(lab, READY_SECONDS_MAX, &["swarm", "create", SWARM])?;
         let count = what.cells.to_string();
         let words = ["cell", "create", "--swarm", SWARM, "--image", what.image];
         let more = ["--port", CELL_PORT, "--count", &count, "--wait"];
-        asks(lab, &[&words[..], &more].concat())?;
+        let on: Vec<&str> = what.on.iter().flat_map(|label| ["--on", *label]).collect();
+        asks(lab, READY_SECONDS_MAX, &[&words[..], &more, &on].concat())?;
     }
     eprintln!("xtask: lab: try `cargo xtask lab client --name {} -- warren cell list`", lab.name);
     Ok(())
@@ -85,8 +92,12 @@ pub fn client(lab: &Lab, words: &[String]) -> Result<(), Error> {
     Err(Error::Start { line: words.join(" "), source })
 }
 
-fn asks(lab: &Lab, words: &[&str]) -> Result<String, Error> {
-    let mut command = as_client(lab, tools::timed(READY_SECONDS_MAX))?;
+/// What `warren …` prints to a client, who waits so long and no longer.
+///
+/// # Errors
+/// [`Error::Failed`], [`Error::Start`].
+pub fn asks(lab: &Lab, seconds: u64, words: &[&str]) -> Result<String, Error> {
+    let mut command = as_client(lab, tools::timed(seconds))?;
     tools::output(command.arg("warren").args(words))
 }
 
@@ -161,7 +172,9 @@ fn start_stack(lab: &Lab, first: &Node<'_>, what: &Deployment<'_>) -> Result<(),
         "WARREN_HOST_OPTIONS",
         format!("--host={}", all(&format!("{HOSTNAME}="), "").join(",")),
     );
-    docker.env("WARREN_CELL_OPTIONS", format!("--dial-to={}/24", lab.address(0)));
+    let to_nodes = format!("--dial-to={}/24", lab.address(0));
+    let options = [&[to_nodes], &what.cell_options[..]].concat();
+    docker.env("WARREN_CELL_OPTIONS", options.join(" "));
     docker.args(["docker", "stack", "deploy", "--resolve-image", "never"]);
     docker.arg("--compose-file").arg(what.stack.join("warren.yml"));
     docker.arg("--compose-file").arg(&extra).arg(STACK);

@@ -8,6 +8,7 @@
 //! A library that speaks Docker's API would bring a runtime and a hundred crates into the program
 //! that a fresh clone compiles first, to say a dozen sentences.
 
+pub mod bench;
 mod deploy;
 mod engine;
 mod error;
@@ -209,13 +210,14 @@ impl At {
 impl Deploy {
     fn run(&self) -> Result<(), Error> {
         tools::check_root()?;
-        let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/swarm");
         let what = deploy::Deployment {
-            stack: &stack,
+            stack: &stack(),
             archive: &self.archive,
             image: &self.image,
             program: &self.program,
             cells: self.cells,
+            on: None,
+            cell_options: Vec::new(),
         };
         deploy::deploy(&Lab::load(&self.lab.name)?, &what)
     }
@@ -232,6 +234,11 @@ impl Up {
             dockerd: self.dockerd.clone(),
         }
     }
+}
+
+/// The folder with the stack file.
+fn stack() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/swarm")
 }
 
 fn show(name: Option<&str>, is_json: bool) -> Result<(), Error> {

@@ -40,6 +40,11 @@ impl Process {
         Some(Self { pid, started, boot: boot() })
     }
 
+    /// Its number.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// Whether it has not ended.
     pub fn lives(&self) -> bool {
         self.stat().is_some()
