@@ -43,6 +43,8 @@ impl Machine {
         for inner in ["volumes", "scratch"] {
             std::fs::create_dir(folder.join(inner)).unwrap();
         }
+        // Whoever comes first finds it: a cell makes none, since all cells have the same.
+        storage::MasterKey::load_or_create(folder.join("master.key")).unwrap();
         let certificate = Certificate::make(folder);
         let (ports, doors) = (Ports::reserve(20), Ports::reserve(2));
         Self { folder: folder.to_owned(), certificate, ports, doors }

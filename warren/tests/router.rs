@@ -193,8 +193,8 @@ async fn a_router_is_ready_once_it_knows_its_routes_and_ends_when_asked() {
         assert!(metrics.lines().any(|known| known == line), "{line}: {metrics}");
     }
     let asked = world.registrar.asked();
-    assert_eq!(asked[0], "/v1/routes?run=0&after=0&wait=25");
-    assert_eq!(asked[1], "/v1/routes?run=3&after=9&wait=25");
+    assert_eq!(asked[0], "/v1/routes?run=0&after=0&wait=4");
+    assert_eq!(asked[1], "/v1/routes?run=3&after=9&wait=4");
 
     let pid = world.router.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

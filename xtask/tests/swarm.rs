@@ -12,7 +12,7 @@ mod writer;
 
 use std::time::Duration;
 
-use world::{NODES, World};
+use world::{CELLS, NODES, World};
 
 const PEOPLE: usize = 12;
 
@@ -65,4 +65,51 @@ fn no_acknowledged_write_is_lost_whatever_dies() {
         (1..=NODES).for_each(|node| drop(world.lab("kill", &[&node.to_string()])));
         (1..=NODES).for_each(|node| drop(world.lab("start", &[&node.to_string()])));
     });
+}
+
+/// A new image reaches the cells ring by ring while people write; one that does not run stops at its
+/// first ring, and what it touched runs as before.
+#[test]
+fn an_image_is_renewed_in_rings_and_a_bad_one_is_taken_back() {
+    let world = World::start("rings");
+    let writers = world.writers(PEOPLE);
+    for node in 1..=NODES {
+        world.docker(node, &["tag", "warren:lab", "warren:next"]);
+        // There is nothing in it that could run.
+        let nothing = world.folder().join("hosts.yml");
+        let nothing = nothing.to_str().unwrap();
+        let pack = format!(
+            "tar --create --file - --absolute-names {nothing} | docker import - warren:bad"
+        );
+        world.lab("exec", &[&node.to_string(), "--", "sh", "-c", &pack]);
+    }
+    let upgrade = |image: &str| {
+        let words = ["--", "warren", "cell", "upgrade", "--swarm", "lab", "--image", image];
+        let more = ["--rings", "1,rest", "--settle", "16", "--patience", "60", "--yes"];
+        let output = world.tries("client", &[&words[..], &more].concat());
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), said.concat())
+    };
+    let images = || {
+        let list = world.warren(&["cell", "list", "--json"]);
+        ["warren:lab", "warren:next", "warren:bad"].map(|image| list.matches(image).count())
+    };
+
+    world
+        .outage(&writers, || {
+            let (code, said) = upgrade("warren:next");
+            assert_eq!(code, Some(0), "{said}");
+        })
+        .report("all cells renewed in rings");
+    assert_eq!(images(), [0, CELLS, 0]);
+
+    world
+        .outage(&writers, || {
+            let (code, said) = upgrade("warren:bad");
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains("cell-"), "{said}");
+        })
+        .report("a bad image in the first ring");
+    assert_eq!(images(), [0, CELLS, 0]);
+    world.is_whole();
 }

@@ -11,7 +11,7 @@ use testkit::client_config;
 use crate::writer::Writer;
 
 pub const NODES: usize = 3;
-const CELLS: usize = 3;
+pub const CELLS: usize = 3;
 
 const FLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/sdk_flow.py");
 
