@@ -67,10 +67,10 @@ proptest! {
         garbage in prop::collection::vec(any::<u8>(), 0..600), keep in 0..LONGEST,
     ) {
         prop_assert!(read(&garbage).is_err());
-        let mut bytes = preface::write(&long(), &key(), NOW);
-        bytes.truncate(keep);
-        bytes.extend(garbage);
-        prop_assert!(read(&bytes).is_err());
+        let good = preface::write(&long(), &key(), NOW);
+        let bytes = [&good[..keep], &garbage].concat();
+        // Once in a while garbage is just what was cut off.
+        prop_assert!(read(&bytes).is_err() || bytes.starts_with(&good));
     }
 }
 
