@@ -8,9 +8,10 @@ use tokio::net::TcpListener;
 
 use crate::failure::{Exit, Failure};
 
-/// Listens where `option` says.
-pub async fn bind(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(SocketAddr::new(address, port)).await.map_err(|error| {
+/// Listens where `option` says. After a failure elsewhere everybody comes at once, so many may wait to
+/// be let in.
+pub fn bind(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, Failure> {
+    net::socket::listen(SocketAddr::new(address, port)).map_err(|error| {
         let what = format!("cannot listen on {address}:{port}: {error}");
         Failure::new(Exit::Unavailable, what)
             .fix(format!("pass {option} with a port that is free (0 takes any)"))
@@ -22,4 +23,9 @@ pub fn address_of(listener: &TcpListener, host: &HostName) -> Result<Address, Fa
     let port = listener.local_addr().ok().and_then(|address| NonZeroU16::new(address.port()));
     let port = port.ok_or_else(|| Failure::new(Exit::Failed, "a listener has no port"))?;
     Ok(Address { host: host.clone(), port })
+}
+
+/// Where it listens.
+pub fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))
 }

@@ -65,6 +65,32 @@ async fn metrics(State(monitored): State<Monitored>) -> Response {
     ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text).into_response()
 }
 
+/// A figure's name, what it says, and its value.
+pub type Figure<T> = (&'static str, &'static str, T);
+
+/// Writes figures that are read when somebody asks.
+pub fn encode(
+    encoder: &mut DescriptorEncoder<'_>,
+    gauges: &[Figure<i64>],
+    counters: &[Figure<u64>],
+) -> Result<(), std::fmt::Error> {
+    for (name, help, value) in gauges {
+        let gauge = ConstGauge::new(*value);
+        gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+    }
+    for (name, help, value) in counters {
+        let counter = ConstCounter::new(*value);
+        let kind = counter.metric_type();
+        counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+    }
+    Ok(())
+}
+
+/// A number of things as a gauge has it.
+pub fn size(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Ready unless something speaks against it: everything else is up before this listener is.
 async fn ready(State(monitored): State<Monitored>) -> Response {
     let is_ending = monitored.is_ending.load(Ordering::Relaxed);
@@ -99,10 +125,6 @@ impl Collector for Counters {
             ("router_routes_waiting", "Routes whose port is taken", router.routes_waiting),
             ("router_connections", "Connections handed over and open", router.connections),
         ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
-        }
         let counters = [
             ("cell_wakes", "Wakes", cell.wakes),
             ("cell_wakes_failed", "Wakes that failed", cell.wakes_failed),
@@ -110,15 +132,10 @@ impl Collector for Counters {
             ("router_accepted", "Connections handed over", router.accepted),
             ("router_refused", "Connections over the router's limit", router.refused),
         ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            counter.encode(encoder.encode_descriptor(
-                name,
-                help,
-                None,
-                counter.metric_type(),
-            )?)?;
-        }
-        Ok(())
+        encode(
+            &mut encoder,
+            &gauges.map(|(name, help, value)| (name, help, size(value))),
+            &counters,
+        )
     }
 }

@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use net::telemetry::{METRICS_CONTENT_TYPE, Metrics, encode_metrics};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 use server_host::{Cell, Door};
 use tokio::sync::watch;
+
+use crate::monitoring::{encode, size};
 
 /// What the endpoints look at; the cell is there once it has its term.
 #[derive(Clone, Default)]
@@ -88,21 +88,16 @@ impl Collector for Counters {
             ("cell_awake", "Servers that are awake", cell.awake),
             ("cell_reminders", "Sleepers in which something waits", cell.reminders),
         ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
-        }
         let counters = [
             ("cell_wakes", "Wakes", cell.wakes),
             ("cell_wakes_failed", "Wakes that failed", cell.wakes_failed),
             ("cell_wake_microseconds", "Time spent waking", cell.wake_micros),
             ("cell_fenced", "Servers that were found to run elsewhere", cell.fenced),
         ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            let kind = counter.metric_type();
-            counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
-        }
-        Ok(())
+        encode(
+            &mut encoder,
+            &gauges.map(|(name, help, value)| (name, help, size(value))),
+            &counters,
+        )
     }
 }

@@ -1,7 +1,6 @@
 //! `warren cell serve`: a cell as a process of its own, which does what its registrar says.
 
 use std::future::pending;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::cell::figures::Figures;
 use crate::cell::ground::Ground;
 use crate::descriptors;
 use crate::failure::{Exit, Failure};
+use crate::listening::{bind, local};
 use crate::memory::resident_bytes;
 use crate::output;
 use crate::renewal::{self, Shown};
@@ -56,9 +56,8 @@ pub fn run(args: &CellServeArgs) -> Result<(), Failure> {
 
 async fn live(args: &CellServeArgs) -> Result<(), Failure> {
     let mut end = EndSignals::listen()?;
-    let door = bind(args.listen, "--listen")?;
-    let watched = SocketAddr::new(args.health_listen, args.health_port);
-    let watched = bind(watched, "--health-port")?;
+    let door = bind(args.listen.ip(), args.listen.port(), "--listen")?;
+    let watched = bind(args.health_listen, args.health_port, "--health-port")?;
     let ground = Ground::prepare(args)?;
     let registrar = Arc::new(HttpsRegistrar::new(args.cell, &args.fleet.upstream()?));
 
@@ -140,16 +139,4 @@ impl Parts {
             }
         }
     }
-}
-
-/// After a failure elsewhere everybody comes at once, so many may wait to be let in.
-fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
-    net::socket::listen(address).map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}"))
-            .fix(format!("pass {option} with a port that is free (0 takes any)"))
-    })
-}
-
-fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener.local_addr().map_err(|error| Failure::from_error(Exit::Failed, &error))
 }

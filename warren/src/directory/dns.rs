@@ -15,9 +15,9 @@ use net::udp::UdpDoor;
 use protocol::HostName;
 use tokio::net::TcpListener;
 
-use crate::directory::fronts::local;
 use crate::directory::succession::role;
 use crate::failure::{Exit, Failure};
+use crate::listening::local;
 use crate::output;
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use crate::directory::dns::{self, Dns};
 use crate::directory::succession::role;
 use crate::directory::watchers;
 use crate::failure::{Exit, Failure};
+use crate::listening::local;
 use crate::monitoring::Monitored;
 use crate::output;
 
@@ -91,9 +92,4 @@ fn listen(
         let what = format!("cannot listen on {address}: {error}");
         Failure::new(Exit::Unavailable, what).fix(format!("pass {flag} with a port that is free"))
     })
-}
-
-/// Where it listens.
-pub fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))
 }

@@ -65,8 +65,8 @@ async fn live(args: &RegistrarArgs) -> Result<(), Failure> {
     dir.create()?;
     let tls = Tls::prepare(&args.tls, &args.hostname, args.listen, &dir.authority())?;
     let listeners = Listeners {
-        api: bind(args.listen, args.registrar_port, "--registrar-port").await?,
-        metrics: bind(args.metrics_listen, args.metrics_port, "--metrics-port").await?,
+        api: bind(args.listen, args.registrar_port, "--registrar-port")?,
+        metrics: bind(args.metrics_listen, args.metrics_port, "--metrics-port")?,
     };
     let registrar = tokio::task::block_in_place(|| open(args, &dir, &tls))?;
     announce(args, &listeners, &registrar, &tls)?;

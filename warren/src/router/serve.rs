@@ -13,9 +13,10 @@ use swarm_router::{CONNECTIONS_MAX, Follower, Forwarder, HttpsRoutes, Router};
 use tokio::net::TcpListener;
 
 use super::args::RouterArgs;
-use super::health::Health;
+use super::health::monitored;
 use crate::failure::{Exit, Failure};
 use crate::files::read_bounded;
+use crate::monitoring;
 use crate::signals::EndSignals;
 use crate::{descriptors, output};
 
@@ -61,9 +62,15 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start threads: {error}")))?;
     let router = Arc::new(router);
     let follower = Follower::new(Arc::clone(&router), &forwarder);
-    let health = Health::new(&router, &forwarder, &follower);
+    let monitored = monitored(&router, &forwarder, &follower);
     announce(args, &watchers)?;
-    drain.spawn(serve_http(watchers, None, health.pages(), WATCHERS, drain.clone()));
+    drain.spawn(serve_http(
+        watchers,
+        None,
+        monitoring::routes(monitored.clone()),
+        WATCHERS,
+        drain.clone(),
+    ));
 
     let following =
         tokio::spawn(follower.follow(Arc::new(HttpsRoutes::new(&registrar)), drain.clone()));
@@ -72,7 +79,7 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
         _ = following => Err(Failure::new(Exit::Failed, "following the registrar has ended")),
     };
     tracing::info!("draining; a second signal ends it at once");
-    health.end();
+    monitored.end();
     let ending = async {
         // Its thread may be in the middle of a turn.
         let _ = tokio::task::spawn_blocking(move || router.stop()).await;

@@ -58,17 +58,16 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(args: &UpArgs) -> Result<Self, Failure> {
+    fn bind(args: &UpArgs) -> Result<Self, Failure> {
         let directory_https = match args.directory_https {
-            Some(port) => Some(bind(args.listen, port, "--directory-https").await?),
+            Some(port) => Some(bind(args.listen, port, "--directory-https")?),
             None => None,
         };
         Ok(Self {
-            directory: bind(args.listen, args.directory_port, "--directory-port").await?,
+            directory: bind(args.listen, args.directory_port, "--directory-port")?,
             directory_https,
-            registrar: bind(args.listen, args.registrar_port, "--registrar-port").await?,
-            metrics: bind(IpAddr::V4(Ipv4Addr::LOCALHOST), args.metrics_port, "--metrics-port")
-                .await?,
+            registrar: bind(args.listen, args.registrar_port, "--registrar-port")?,
+            metrics: bind(IpAddr::V4(Ipv4Addr::LOCALHOST), args.metrics_port, "--metrics-port")?,
         })
     }
 }
@@ -76,7 +75,7 @@ impl Listeners {
 impl Parts {
     /// Starts everything. When it returns, every published identity can be reached.
     pub async fn start(args: &UpArgs, dir: &DataDir, ground: Ground) -> Result<Self, Failure> {
-        let listeners = Listeners::bind(args).await?;
+        let listeners = Listeners::bind(args)?;
         let drain = Drain::new();
         let directory_address = address_of(&listeners.directory, &args.hostname)?;
         let https = listeners.directory_https.as_ref();
