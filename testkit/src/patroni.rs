@@ -93,8 +93,16 @@ impl Patroni {
         self.members[member] = member_of(&self.folder, &self.ports, member);
     }
 
-    /// Stops a server and its Patroni where they are; they do not know it.
+    /// Stops a server and its Patroni where they are, between two rounds of the latter; they do not
+    /// know it. In the middle of a round a Patroni without a watchdog would write down, once it goes
+    /// on, that it leads, whoever leads by then.
     pub fn pause(&self, member: usize) {
+        let rounds = || self.log(member).matches(" no action. ").count();
+        let (start, before) = (Instant::now(), rounds());
+        while rounds() == before {
+            assert!(start.elapsed() < PATIENCE, "no round of it ends:\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.signal(member, "-STOP");
     }
 
@@ -135,8 +143,11 @@ impl Patroni {
     }
 
     fn logs(&self) -> String {
-        let log = |name| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-        ["log0", "log1"].map(log).concat()
+        [0, 1].map(|member| self.log(member)).concat()
+    }
+
+    fn log(&self, member: usize) -> String {
+        fs::read_to_string(self.folder.join(format!("log{member}"))).unwrap_or_default()
     }
 }
 

@@ -98,7 +98,8 @@ async fn a_registrar_that_lies_is_not_believed() {
     registrar.until("made", |registrar| registrar.done().len() == 1).await;
     let mut alices = swarm.owner(&first, &alice).await;
 
-    let asked_for_all = |registrar: &Played, from: usize| registrar.asked().len() > from;
+    // What it asks before it is lied to may still be on its way.
+    let asked_for_all = |registrar: &Played, from: usize| registrar.asked()[from..].contains(&None);
     let lies: [(u64, u64, bool, Vec<Order>); 5] = [
         (4, 9, true, vec![]),
         (5, 4, true, vec![]),
@@ -109,8 +110,7 @@ async fn a_registrar_that_lies_is_not_believed() {
     for (run, number, is_whole, orders) in lies {
         let before = registrar.asked().len();
         registrar.says(run, number, is_whole, orders);
-        registrar.until("refused", |registrar| asked_for_all(registrar, before)).await;
-        assert_eq!(registrar.asked().last(), Some(&None), "it asks for everything");
+        registrar.until("it asks for everything", |it| asked_for_all(it, before)).await;
         assert_eq!(first.cell.counters().residents, 1);
     }
     // Another cell's volume, under an epoch that is over; hers under one that is over, too.
