@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use protocol::FeedId;
 use serde::Deserialize;
 
-use super::token::Admin;
+use super::token::Reader;
 use super::{Front, Problem};
 use crate::feed::SignedAnswer;
 
@@ -24,7 +24,7 @@ pub(super) struct Position {
 }
 
 pub(super) async fn after(
-    _: Admin,
+    _: Reader,
     State(front): State<Front>,
     position: Result<Query<Position>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -38,12 +38,12 @@ pub(super) async fn after(
     }
 }
 
-pub(super) async fn snapshot(_: Admin, State(front): State<Front>) -> Result<Response, Problem> {
+pub(super) async fn snapshot(_: Reader, State(front): State<Front>) -> Result<Response, Problem> {
     Ok(signed_bytes(front.registrar.signed_snapshot().await?.to_bytes()))
 }
 
 /// What the registrar says about everything as of one change.
-pub(super) async fn checkpoint(_: Admin, State(front): State<Front>) -> Result<Response, Problem> {
+pub(super) async fn checkpoint(_: Reader, State(front): State<Front>) -> Result<Response, Problem> {
     Ok(signed_bytes(front.registrar.signed_snapshot().await?.signed().to_bytes()))
 }
 

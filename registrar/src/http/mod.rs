@@ -39,6 +39,8 @@ pub enum WebRegistration {
 pub struct FrontConfig {
     /// Opens the API, and the form where it asks for it.
     pub admin: AdminToken,
+    /// Opens the feed and nothing else: for directories on other machines.
+    pub feed: Option<AdminToken>,
     /// Who may use the form.
     pub registration: WebRegistration,
     /// Where clients find the directory; the page shows it.

@@ -13,7 +13,7 @@ use super::{Front, Problem};
 use crate::fleet::Fleet;
 use crate::limits::ADMIN_TOKEN_BYTES_MIN;
 
-/// Knows the admin token when it sees it; does not keep it.
+/// Knows a token when it sees it, the admin's or that of a role; does not keep it.
 pub struct AdminToken {
     digest: [u8; 32],
 }
@@ -25,6 +25,8 @@ pub struct AdminTokenError;
 
 /// Proof that a request carries the admin token.
 pub(crate) struct Admin(());
+/// Proof that a request carries the feed's token, or the admin's.
+pub(crate) struct Reader(());
 
 impl AdminToken {
     /// Takes the token's text.
@@ -112,11 +114,25 @@ impl FromRequestParts<Front> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
-        match bearer_token(&parts.headers) {
-            Some(token) if front.config.admin.is(token) => Ok(Self(())),
-            Some(_) => Err(Problem::no_token("the token is wrong")),
-            None => Err(Problem::no_token("the request carries no token")),
-        }
+        carries(parts, |token| front.config.admin.is(token)).map(Self)
+    }
+}
+
+impl FromRequestParts<Front> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
+        let config = &front.config;
+        let is_feeds = |token: &str| config.feed.as_ref().is_some_and(|feed| feed.is(token));
+        carries(parts, |token| is_feeds(token) || config.admin.is(token)).map(Self)
+    }
+}
+
+fn carries(parts: &Parts, is_right: impl Fn(&str) -> bool) -> Result<(), Problem> {
+    match bearer_token(&parts.headers) {
+        Some(token) if is_right(token) => Ok(()),
+        Some(_) => Err(Problem::no_token("the token is wrong")),
+        None => Err(Problem::no_token("the request carries no token")),
     }
 }
 

@@ -6,7 +6,7 @@ use feed::{Signed, SignedSnapshot};
 use protocol::control::feed::Batch;
 use registrar::{State, SwarmError, WebRegistration};
 
-use crate::http::{ask, ask_with, send, service};
+use crate::http::{FEED_TOKEN, ask, ask_with, send, service};
 use crate::swarm::Fault;
 use crate::world::{World, id, name, run, state};
 
@@ -107,6 +107,30 @@ fn without_the_token_nothing_is_shown_or_done() {
             }
         }
         assert_eq!(state(&registrar, "@alice").await, Some(State::Published));
+    });
+}
+
+#[test]
+fn the_feeds_token_opens_the_feed_and_nothing_else() {
+    let world = World::new();
+    run(async {
+        let registrar = world.open();
+        registrar.register(name("@alice"), id(1)).await.unwrap();
+        let service = service(&registrar, WebRegistration::Open);
+        let bearer = format!("Bearer {FEED_TOKEN}");
+        let headers = [("authorization", bearer.as_str())];
+        for path in ["/v1/feed/snapshot", "/v1/feed/checkpoint"] {
+            let answer = ask_with(&service, Method::GET, path, "", &headers).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+        }
+        for (method, path) in [
+            (Method::GET, "/v1/identities"),
+            (Method::GET, "/v1/identities/alice/activation"),
+            (Method::DELETE, "/v1/identities/alice"),
+        ] {
+            let refused = ask_with(&service, method, path, "", &headers).await;
+            assert_eq!(refused.problem(), "no-admin-token", "{path}");
+        }
     });
 }
 

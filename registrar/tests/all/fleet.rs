@@ -54,6 +54,7 @@ impl Fleet {
         let token = |text| AdminToken::parse(text).unwrap();
         let config = FrontConfig {
             admin: token(TOKEN),
+            feed: None,
             registration: WebRegistration::Open,
             directory: Address::parse("localhost:6400").unwrap(),
             ca_pem: None,

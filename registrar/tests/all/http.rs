@@ -14,6 +14,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 pub const TOKEN: &str = "a-token-for-the-tests";
+pub const FEED_TOKEN: &str = "a-token-for-the-feed-alone";
 
 pub struct Answer {
     pub status: StatusCode,
@@ -46,6 +47,7 @@ impl Answer {
 pub fn service(registrar: &Arc<Registrar>, registration: WebRegistration) -> Router {
     registrar.http(FrontConfig {
         admin: AdminToken::parse(TOKEN).unwrap(),
+        feed: Some(AdminToken::parse(FEED_TOKEN).unwrap()),
         registration,
         directory: Address::parse("localhost:6400").unwrap(),
         ca_pem: Some("-----BEGIN CERTIFICATE-----\n".to_owned()),

@@ -26,7 +26,8 @@ const MASTER_KEYS: [&str; 2] = ["registrar.key", "storage.key"];
 const ACTIVATION: &str = "registrar activation";
 
 /// Who may ask the registrar what, and what routers prove to cells.
-const TOKENS: [&str; 5] = ["admin.token", "cell.token", "router.token", "host.token", "link.key"];
+const TOKENS: [&str; 6] =
+    ["admin.token", "feed.token", "cell.token", "router.token", "host.token", "link.key"];
 
 const CERTIFICATE: &str = "tls.pem";
 const CERTIFICATE_KEY: &str = "tls.key";

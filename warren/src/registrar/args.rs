@@ -71,6 +71,11 @@ pub struct RegistrarArgs {
     #[arg(long, value_name = "FILE", env = "WARREN_HOST_TOKEN_FILE")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub host_token_file: PathBuf,
+    /// File with the token of directories on other machines: it opens the feed and nothing else
+    /// [default: they need the operators' token]
+    #[arg(long, value_name = "FILE", env = "WARREN_FEED_TOKEN_FILE")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub feed_token_file: Option<PathBuf>,
     /// The directory, as the web page shows it [default: port 6464 of --hostname]
     #[arg(long, value_name = "HOST:PORT", env = "WARREN_DIRECTORY")]
     pub directory: Option<Address>,

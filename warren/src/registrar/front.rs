@@ -38,5 +38,5 @@ pub fn config(
         Failure::from_error(Exit::Failed, &error)
             .fix("delete admin.token in the data directory: a start makes one")
     })?;
-    Ok(FrontConfig { admin, registration, directory, ca_pem })
+    Ok(FrontConfig { admin, feed: None, registration, directory, ca_pem })
 }

@@ -10,7 +10,7 @@ use net::dial::{DialPolicy, Dialer};
 use net::drain::Drain;
 use net::telemetry::Metrics;
 use protocol::Address;
-use registrar::{AdminToken, FleetTokens, Registrar, RegistrarConfig};
+use registrar::{AdminToken, FleetTokens, FrontConfig, Registrar, RegistrarConfig};
 use storage::{Keyring, MasterKey};
 use tokio::net::TcpListener;
 
@@ -134,7 +134,9 @@ fn serve(
         Some(file) => read_token(file)?,
         None => token_or_new(&dir.admin_token())?,
     };
+    let feed = args.feed_token_file.as_deref().map(token).transpose()?;
     let front = front::config(args.web_registration, args.listen, &admin, directory, tls)?;
+    let front = FrontConfig { feed, ..front };
     let service = registrar.fleet_http(front, tokens(args)?);
     let server = Some(tls.server.clone());
     let api = net::https::serve_http(listeners.api, server, service, GATE, drain.clone());
