@@ -2,7 +2,7 @@
 //! time while people write.
 //!
 //! Needs root and a Docker engine; where either is missing, `cargo xtask test` leaves it out and says
-//! so.
+//! so. `WARREN_TEST_VOLUME=gluster` has the nodes share a GlusterFS instead of a folder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "swarm/world.rs"]
@@ -63,7 +63,7 @@ fn no_acknowledged_write_is_lost_whatever_dies() {
     });
     outage("all nodes lose their power", &|| {
         (1..=NODES).for_each(|node| drop(world.lab("kill", &[&node.to_string()])));
-        (1..=NODES).for_each(|node| drop(world.lab("start", &[&node.to_string()])));
+        world.start_all();
     });
 }
 

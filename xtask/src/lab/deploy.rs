@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,7 +55,7 @@ pub fn deploy(lab: &Lab, what: &Deployment<'_>) -> Result<(), Error> {
     let folder = folder(lab);
     fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
     fs::copy(what.program, folder.join("warren")).map_err(Error::file(what.program))?;
-    chown(lab.volume_path(), Some(USER), Some(USER)).map_err(Error::file(lab.volume_path()))?;
+    own_volume(lab)?;
     write_whole(&folder.join("hosts"), &hosts(lab))?;
     for node in lab.all() {
         let archive = what.archive.to_string_lossy();
@@ -79,6 +78,13 @@ pub fn deploy(lab: &Lab, what: &Deployment<'_>) -> Result<(), Error> {
     }
     eprintln!("xtask: lab: try `cargo xtask lab client --name {} -- warren cell list`", lab.name);
     Ok(())
+}
+
+/// A network volume is mounted inside the nodes alone.
+fn own_volume(lab: &Lab) -> Result<(), Error> {
+    let mut chown = lab.node("1")?.inside(tools::timed(10))?;
+    chown.arg("chown").arg(format!("{USER}:{USER}")).arg(lab.volume_path());
+    tools::output(&mut chown).map(drop)
 }
 
 /// Becomes a command that sees the lab as its clients do: its host names, and where `warren` finds the

@@ -167,8 +167,10 @@ pub fn run(task: &Task) -> Result<(), Error> {
         }),
         Task::Kill(at) => at.with(engine::kill),
         Task::Start(at) => at.with(|node| {
-            let _lock = state::lock()?;
+            let lock = state::lock()?;
             engine::start(node)?;
+            // A network volume is there once a majority is: others may start meanwhile.
+            drop(lock);
             engine::wait_for(node)
         }),
     }

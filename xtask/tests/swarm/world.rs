@@ -28,11 +28,21 @@ pub struct World {
 pub struct Outage(pub Vec<u64>);
 
 impl World {
+    /// Starts all nodes at once: a network volume is there once a majority is.
+    pub fn start_all(&self) {
+        std::thread::scope(|scope| {
+            for node in 1..=NODES {
+                scope.spawn(move || self.lab("start", &[&node.to_string()]));
+            }
+        });
+    }
+
     /// A swarm of three nodes with three cells.
     pub fn start(name: &'static str) -> Self {
         let world = Self { name, subnet: String::new() };
         world.lab("down", &[]);
-        world.lab("up", &["--nodes", "3", "--heartbeat", "1"]);
+        let volume = std::env::var("WARREN_TEST_VOLUME").unwrap_or_else(|_| "shared-folder".into());
+        world.lab("up", &["--nodes", "3", "--heartbeat", "1", "--volume", &volume]);
         let (archive, program) = image();
         let [archive, program] = [&archive, &program].map(|path| path.to_str().unwrap());
         world.lab("deploy", &["--archive", archive, "--program", program]);
