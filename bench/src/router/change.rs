@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::back::Back;
 use super::front::{Front, How, kernel_bytes};
+use super::machine::{descriptors, pairs};
 use super::{Options, load, ours, peers};
 use crate::Setting;
 use crate::report::{goal, table};
@@ -29,13 +30,20 @@ struct Figures {
 pub fn run(setting: &Setting, folder: &Path, back: &Back, options: &Options) {
     for routes in &options.routes {
         let starts: [&dyn Fn(u16) -> Option<Front>; 3] = [
-            &|routes| Some(ours::start(setting, folder, back, routes, &options.router_option)),
+            &|routes| {
+                // With one socket for all it needs no descriptors for them.
+                let can = pairs(descriptors(), routes) > 0 || !options.router_option.is_empty();
+                can.then(|| ours::start(setting, folder, back, routes, &options.router_option))
+            },
             &|routes| peers::nginx(folder, back, routes),
             &|routes| peers::haproxy(folder, back, routes),
         ];
         let figures: Vec<_> =
             starts.into_iter().filter_map(|start| measure(start, *routes)).collect();
         print(*routes, &figures);
+        if pairs(descriptors(), *routes) == 0 {
+            println!("there are not descriptors enough for so many listening sockets");
+        }
     }
 }
 
@@ -73,6 +81,8 @@ fn change(front: &mut Front, route: u16, server: usize) -> (Duration, usize) {
     let (mut since, mut in_a_row) = (Duration::ZERO, 0);
     while in_a_row < IN_A_ROW {
         assert!(began.elapsed() < Duration::from_secs(120), "{} does not change", front.who);
+        // No more of them than one identity may have in a second.
+        std::thread::sleep(Duration::from_millis(1));
         match load::who(&target) {
             Some(answers) if answers == server => {
                 if in_a_row == 0 {

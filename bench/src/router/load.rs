@@ -1,13 +1,14 @@
 //! What is done to every front alike.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
 use super::back::{ECHO, FLOW, WHO};
@@ -18,12 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of one question whose time is taken.
 const PING_BYTES: usize = 64;
 
-/// Connects, from an address of the machine's own, and says what is said first.
-pub fn connect(from: Option<IpAddr>, target: &Target, wanted: u8) -> std::io::Result<TcpStream> {
+/// Another network of the machine's own for each connection: nobody is to be slowed for coming too
+/// often from one.
+fn source() -> SocketAddr {
+    static NUMBER: AtomicU8 = AtomicU8::new(0);
+    ([127, 1, NUMBER.fetch_add(1, Ordering::Relaxed), 1], 0).into()
+}
+
+/// Connects and says what is said first.
+pub fn connect(target: &Target, wanted: u8) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    if let Some(from) = from {
-        socket.bind(&SocketAddr::new(from, 0).into())?;
-    }
+    socket.bind(&source().into())?;
     socket.connect(&target.address.into())?;
     let mut stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
@@ -35,7 +41,7 @@ pub fn connect(from: Option<IpAddr>, target: &Target, wanted: u8) -> std::io::Re
 /// Which server answers; none where nobody does.
 pub fn who(target: &Target) -> Option<usize> {
     let mut answer = [0];
-    connect(None, target, WHO).ok()?.read_exact(&mut answer).ok()?;
+    connect(target, WHO).ok()?.read_exact(&mut answer).ok()?;
     Some(answer[0].into())
 }
 
@@ -44,7 +50,7 @@ pub fn flow(target: &Target, streams: usize, duration: Duration) -> (u64, Durati
     let began = Instant::now();
     let readers: Vec<_> = (0..streams)
         .map(|_| {
-            let mut stream = connect(None, target, FLOW).expect("it takes connections");
+            let mut stream = connect(target, FLOW).expect("it takes connections");
             std::thread::spawn(move || {
                 let (mut bytes, mut total) = (vec![0; 256 * 1024], 0);
                 while began.elapsed() < duration {
@@ -60,7 +66,7 @@ pub fn flow(target: &Target, streams: usize, duration: Duration) -> (u64, Durati
 
 /// The times of questions that are asked one after the other on one connection, in microseconds.
 pub fn pings(target: &Target, duration: Duration) -> Vec<f64> {
-    let mut stream = connect(None, target, ECHO).expect("it takes connections");
+    let mut stream = connect(target, ECHO).expect("it takes connections");
     let (mut bytes, mut times) = ([7; PING_BYTES], Vec::new());
     let began = Instant::now();
     while began.elapsed() < duration {
@@ -110,7 +116,9 @@ pub fn openings(
 
 async fn open(address: SocketAddr, first: &[u8]) -> std::io::Result<()> {
     let opened = async {
-        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(source())?;
+        let mut stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         stream.write_all(first).await?;
         stream.read_u8().await
@@ -119,12 +127,10 @@ async fn open(address: SocketAddr, first: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Connections that were heard once and then rest. They come from many addresses.
+/// Connections that were heard once and then rest.
 pub fn hold(targets: &[Target], count: usize) -> Vec<TcpStream> {
     let open = |index: usize| {
-        let from = IpAddr::from([127, 1, (index % 100) as u8, 1]);
-        let mut stream =
-            connect(Some(from), &targets[index % targets.len()], ECHO).expect("it is taken");
+        let mut stream = connect(&targets[index % targets.len()], ECHO).expect("it is taken");
         stream.write_all(b"x").expect("it is carried");
         stream.read_exact(&mut [0]).expect("it is answered");
         stream

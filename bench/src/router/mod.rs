@@ -8,13 +8,12 @@ mod back;
 mod change;
 mod front;
 mod load;
+mod machine;
 mod ours;
 mod peers;
 mod registrar;
 
 use std::time::Duration;
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Setting;
 use crate::report::{Rounds, goal, table};
@@ -67,7 +66,10 @@ impl Options {
 }
 
 pub fn run(setting: &Setting, options: &Options) {
-    raise_limit();
+    if machine::is_elsewhere() {
+        return;
+    }
+    let descriptors = machine::raise_limit();
     for missing in peers::missing() {
         println!("{missing}");
     }
@@ -77,7 +79,8 @@ pub fn run(setting: &Setting, options: &Options) {
     {
         let mut all = all(setting, scratch.path(), &back, ROUTES_BUSY, options);
         all.push(direct(&back));
-        println!("\n{} processors for router, servers and load together", processors());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        println!("\n{processors} processors for router, servers and load together");
         if options.wants("throughput") {
             throughput(&all, options);
         }
@@ -90,7 +93,7 @@ pub fn run(setting: &Setting, options: &Options) {
             }
         }
         if options.wants("idle") {
-            idle(&all, options);
+            idle(&all, options.idle.min(machine::pairs(descriptors, ROUTES_BUSY)));
         }
     }
     if options.wants("routes") {
@@ -123,21 +126,6 @@ fn direct(back: &Back) -> Front {
         routes: 1,
         lead: Box::new(|_, _| {}),
         started_in: Duration::ZERO,
-    }
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Tens of thousands of sockets, here and in what is started from here.
-fn raise_limit() {
-    let wanted = Some(200_000);
-    let hard = getrlimit(Resource::Nofile).maximum.max(wanted);
-    let set = |limit| setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit });
-    let own = getrlimit(Resource::Nofile).maximum;
-    if set(hard).or_else(|_| set(own)).is_err() || getrlimit(Resource::Nofile).current < wanted {
-        println!("no more than {own:?} descriptors: run it as root, or with less to hold");
     }
 }
 
@@ -260,14 +248,14 @@ fn connections(all: &[Front], back: &Back, how: How, options: &Options) {
     }
 }
 
-fn idle(all: &[Front], options: &Options) {
-    let count = options.idle as f64;
+fn idle(all: &[Front], connections: usize) {
+    let count = connections as f64;
     let rows: Vec<_> = all
         .iter()
         .filter(|front| front.process.is_some())
         .map(|front| {
             let (memory, kernel) = (front.memory(), kernel_bytes());
-            let mut held = load::hold(&targets(front, How::Port), options.idle);
+            let mut held = load::hold(&targets(front, How::Port), connections);
             std::thread::sleep(Duration::from_millis(300));
             let each = (front.memory() as f64 - memory as f64) / count;
             let of_kernel = (kernel_bytes() as f64 - kernel as f64) / count;
@@ -276,5 +264,5 @@ fn idle(all: &[Front], options: &Options) {
         })
         .collect();
     let header = ["who", "its bytes each", "the kernel's each, all ends"];
-    println!("\n{} connections that rest\n\n{}", options.idle, table(&header, &rows));
+    println!("\n{connections} connections that rest\n\n{}", table(&header, &rows));
 }

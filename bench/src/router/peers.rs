@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::back::Back;
 use super::front::{FIRST_PORT, Front, name};
+use super::machine::{descriptors, pairs};
 use crate::directory::process::Process;
 
 const NGINX: Ipv4Addr = Ipv4Addr::new(127, 0, 92, 1);
@@ -22,8 +23,8 @@ const NAMES_PORT: u16 = 443;
 /// Where Debian has nginx's module for streams.
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-/// The connections that either must be able to hold beside its listening sockets.
-const CONNECTIONS: u32 = 40_000;
+/// Connections that each must be able to carry, if it has the descriptors.
+const CONNECTIONS_MAX: usize = 16_384;
 
 /// What is missing and where it comes from, if something is.
 pub fn missing() -> Vec<&'static str> {
@@ -38,7 +39,13 @@ pub fn missing() -> Vec<&'static str> {
     missing
 }
 
-/// nginx; none where it is not installed.
+/// Connections beside so many listening sockets; none if there are not even descriptors for these.
+fn carried(routes: u16) -> Option<usize> {
+    let pairs = pairs(descriptors(), routes).min(CONNECTIONS_MAX);
+    (pairs > 0).then_some(pairs)
+}
+
+/// nginx; none where it is not installed, or may not listen so often.
 pub fn nginx(folder: &Path, back: &Back, routes: u16) -> Option<Front> {
     if !Path::new(STREAM_MODULE).exists() {
         return None;
@@ -47,7 +54,7 @@ pub fn nginx(folder: &Path, back: &Back, routes: u16) -> Option<Front> {
     write_nginx_maps(folder, addresses, routes, None);
     let last = FIRST_PORT + routes - 1;
     let path = folder.display();
-    let connections = u32::from(routes) + CONNECTIONS;
+    let connections = carried(routes)? * 2 + usize::from(routes) + 100;
     let config = format!(
         "load_module {STREAM_MODULE};\nuser root;\nworker_processes 2;\ndaemon off;\n\
          pid {path}/nginx.pid;\nerror_log {path}/nginx.log warn;\n\
@@ -88,18 +95,18 @@ fn write_nginx_maps(
     std::fs::write(folder.join("names.map"), names).expect("a file");
 }
 
-/// HAProxy; none where it is not installed.
+/// HAProxy; none where it is not installed, or may not listen so often.
 pub fn haproxy(folder: &Path, back: &Back, routes: u16) -> Option<Front> {
     Command::new("haproxy").arg("-v").output().ok()?;
     write_haproxy_maps(folder, routes, None);
     let last = FIRST_PORT + routes - 1;
     let [first, second] = back.addresses;
-    let path = folder.display();
+    let (path, connections) = (folder.display(), carried(routes)?);
     let config = format!(
-        "global\n  nbthread 2\n  maxconn {CONNECTIONS}\n  \
+        "global\n  nbthread 2\n  maxconn {connections}\n  maxpipes 256\n  \
          stats socket {path}/haproxy.sock mode 600 level admin expose-fd listeners\n\
          defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  \
-         option splice-auto\n  maxconn {CONNECTIONS}\n\
+         option splice-request\n  option splice-response\n  maxconn {connections}\n\
          frontend ports\n  bind {HAPROXY}:{FIRST_PORT}-{last}\n  \
          use_backend %[dst_port,map_int({path}/ports.haproxy,b0)]\n\
          frontend names\n  bind {HAPROXY}:{NAMES_PORT}\n  tcp-request inspect-delay 5s\n  \
