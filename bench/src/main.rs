@@ -18,6 +18,7 @@ mod neighbours;
 mod peers;
 mod process;
 mod report;
+mod router;
 mod scale;
 mod server;
 mod store;
@@ -55,6 +56,9 @@ enum Bench {
     DirectoryDns(dns::Options),
     /// Requests, notifications, idle connections and memory, beside Redis over TLS
     Server(server::Options),
+    /// Carrying connections by port and by name, beside nginx and HAProxy: rates, processor time,
+    /// added time, what rests, and one changed route among thousands
+    Router(router::Options),
     /// Ten thousand identities in one process: registering, memory, restart
     Scale(scale::Options),
 }
@@ -82,6 +86,7 @@ fn main() {
         Bench::DirectoryScale(options) => directory::scale::run(&setting, &options),
         Bench::DirectoryDns(options) => dns::run(&setting, &options),
         Bench::Server(options) => server::run(&setting, &options),
+        Bench::Router(options) => router::run(&setting, &options),
         Bench::Scale(options) => scale::run(&setting, &options),
     }
 }

@@ -21,6 +21,7 @@ use tracing::debug;
 use crate::doors::{Door, Doors};
 use crate::limits::{GATE, HOLD_GATE, HOLD_MAX, REACH_PAUSE_MAX, REACH_PAUSE_MIN};
 use crate::listen::{Arrival, Backend};
+use crate::pipes::Pipes;
 use crate::relay::relay;
 
 /// Carries each connection to the cell that serves its volume. Clones are the same.
@@ -39,6 +40,7 @@ struct Inner {
     drain: Drain,
     gate: Gate,
     holding: Gate,
+    pipes: Arc<Pipes>,
     counts: Counts,
 }
 
@@ -56,6 +58,8 @@ pub struct ForwarderCounters {
     pub connections: usize,
     /// Of them those that wait for their cell.
     pub held: usize,
+    /// Pipes through which much is carried now.
+    pub pipes: usize,
     /// Tries to reach a cell that failed.
     pub unreached: u64,
     /// Clients who waited in vain.
@@ -83,6 +87,7 @@ impl Forwarder {
             drain,
             gate: Gate::new(GATE),
             holding: Gate::new(HOLD_GATE),
+            pipes: Arc::default(),
             counts: Counts::default(),
         }))
     }
@@ -104,6 +109,7 @@ impl Forwarder {
         ForwarderCounters {
             connections: self.0.gate.connections(),
             held: self.0.holding.connections(),
+            pipes: self.0.pipes.taken(),
             unreached: read(&self.0.counts.unreached),
             given_up: read(&self.0.counts.given_up),
             cut: read(&self.0.counts.cut),
@@ -128,22 +134,30 @@ impl Backend for Forwarder {
 
 impl Inner {
     async fn carry(&self, volume: VolumeId, mut client: TcpStream, peer: SocketAddr) {
-        let preface = Preface { client: peer, volume };
-        let reached = tokio::select! {
-            reached = timeout(HOLD_MAX, self.reach(&preface)) => reached.ok().flatten(),
-            () = self.drain.draining() => return,
-        };
-        let Some(Reached { mut stream, term, mut door }) = reached else {
-            self.counts.given_up.fetch_add(1, Ordering::Relaxed);
+        // What reaching takes is given back before the connection comes to rest.
+        let Some(reached) = Box::pin(self.reached(Preface { client: peer, volume })).await else {
             return;
         };
+        let Reached { mut stream, term, mut door } = reached;
         tokio::select! {
             // However it ended, both sockets close.
-            _ = relay(&mut client, &mut stream) => {}
+            _ = relay(&mut client, &mut stream, &self.pipes) => {}
             _ = door.wait_for(|door| door.term > term) => {
                 self.counts.cut.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// The cell, in bounded time; none if the router ends.
+    async fn reached(&self, preface: Preface) -> Option<Reached> {
+        let reached = tokio::select! {
+            reached = timeout(HOLD_MAX, self.reach(&preface)) => reached.ok().flatten(),
+            () = self.drain.draining() => return None,
+        };
+        if reached.is_none() {
+            self.counts.given_up.fetch_add(1, Ordering::Relaxed);
+        }
+        reached
     }
 
     /// Tries until the cell takes her; none if her volume has no cell, or too many are waiting.

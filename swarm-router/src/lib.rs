@@ -11,8 +11,8 @@
 //!
 //! One thread polls all listeners. A route costs a socket and a few dozen bytes: no task, no
 //! thread, no buffer. The table's lock is held for a look-up and an `accept`, never across a wait.
-//! A connection that is carried costs a task and two sockets, and a buffer only while one side does
-//! not take what the other sends.
+//! A connection that is carried costs a small task and two sockets; a buffer only while one side does
+//! not take what the other sends, and a pipe only while much flows.
 //!
 //! **How it fails:** without the registrar everything stays as it was last told. A cell that is gone
 //! costs its own clients up to [`HOLD_MAX`](limits::HOLD_MAX), and nobody else anything.
@@ -23,6 +23,7 @@ mod forward;
 mod known;
 pub mod limits;
 mod listen;
+mod pipes;
 mod relay;
 mod route_table;
 mod source;

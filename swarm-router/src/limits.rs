@@ -48,6 +48,18 @@ pub const REACH_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Bytes that are taken from one side before they are given to the other.
 pub const COPY_BYTES: usize = 16 * 1024;
 
+/// Bytes that fit into a pipe, through which much is carried.
+pub const PIPE_BYTES: usize = 256 * 1024;
+
+/// Pipes in use at the same time. Whoever gets none is carried all the same, with more work.
+pub const PIPES_MAX: usize = 256;
+
+/// Pipes that are kept for the next who has much.
+pub const PIPES_KEPT: usize = 16;
+
+/// Bytes after which others have their turn.
+pub const POUR_BYTES: usize = 1024 * 1024;
+
 /// A side that takes none of what is there for it for so long is given up.
 pub const STALL_MAX: Duration = Duration::from_secs(60);
 

@@ -2,7 +2,10 @@
 //! check how they are introduced, and a pretended registrar.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
 mod carrying;
 mod following;
 mod holding;
+mod integrity;
+mod marks;
 mod world;
