@@ -5,4 +5,5 @@
 mod carrying;
 mod following;
 mod holding;
+mod moving;
 mod world;
