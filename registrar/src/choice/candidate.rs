@@ -32,8 +32,8 @@ pub struct Candidate<'a> {
     pub companions: u32,
     /// Whether it runs.
     pub life: Life,
-    /// For how long it has been heard without a gap, in milliseconds.
-    pub heard_ms: u64,
+    /// For how long it has been heard without a gap, in milliseconds; none if it is not heard now.
+    pub heard_ms: Option<u64>,
     /// It fell silent and was emptied for it: it has to be heard for a while before it gets anybody.
     pub is_resting: bool,
     /// On which machine its newest start is.

@@ -1,7 +1,6 @@
 //! The hard rules: a cell that breaks one is not chosen, however few are left.
 
 use std::fmt;
-use std::time::Duration;
 
 use protocol::control::fleet::Availability;
 use protocol::control::names::SwarmName;
@@ -128,11 +127,12 @@ fn of_move(leaving: &Leaving, candidate: &Candidate<'_>) -> impl Iterator<Item =
 /// Of one that never ran, or is to go, enough is said already.
 fn unsteady(wish: &Wish, candidate: &Candidate<'_>) -> Option<Kind> {
     let Life::Running { .. } = candidate.life else { return None };
-    let rest = if candidate.is_resting { CELL_REST } else { Duration::ZERO };
-    let rest = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-    let wanted_ms = wish.leaving.as_ref().map_or(0, |leaving| leaving.heard_ms).max(rest);
-    let heard_ms = candidate.heard_ms;
-    (heard_ms < wanted_ms).then_some(Kind::Unsteady { heard_ms, wanted_ms })
+    let rest = u64::try_from(CELL_REST.as_millis()).unwrap_or(u64::MAX);
+    let wanted = wish.leaving.as_ref().map(|leaving| leaving.heard_ms);
+    let wanted_ms = wanted.max(candidate.is_resting.then_some(rest))?;
+    let is_enough = candidate.heard_ms.is_some_and(|heard_ms| heard_ms >= wanted_ms);
+    let heard_ms = candidate.heard_ms.unwrap_or(0);
+    (!is_enough).then_some(Kind::Unsteady { heard_ms, wanted_ms })
 }
 
 fn full(candidate: &Candidate<'_>) -> Option<Kind> {
@@ -187,6 +187,7 @@ impl fmt::Display for Kind {
             Self::Elsewhere { swarm } => {
                 write!(f, "it is of swarm {swarm}, and her volume is not")
             }
+            Self::Unsteady { wanted_ms: 0, .. } => f.write_str("the cell is not heard now"),
             Self::Unsteady { heard_ms, wanted_ms } => write!(
                 f,
                 "the cell has been heard without a gap for {} s, not {} s",

@@ -89,7 +89,7 @@ impl Cell {
     pub(super) fn sign(&mut self, now: Instant) {
         let heard = self.heard.map_or(Heard::first(now), |heard| heard.again(now));
         self.heard = Some(heard);
-        self.is_resting &= heard.steady(now) < CELL_REST;
+        self.is_resting &= heard.steady(now) < Some(CELL_REST);
     }
 
     /// Its process knows the roster up to this number.

@@ -31,12 +31,10 @@ impl Heard {
         now.saturating_duration_since(self.last)
     }
 
-    /// For how long there were signs without a gap, up to now.
-    pub fn steady(self, now: Instant) -> Duration {
-        if self.silence(now) > HEARD_GAP_MAX {
-            return Duration::ZERO;
-        }
-        now.saturating_duration_since(self.since)
+    /// For how long there were signs without a gap, up to now; none if there is one now.
+    pub fn steady(self, now: Instant) -> Option<Duration> {
+        let has_gap = self.silence(now) > HEARD_GAP_MAX;
+        (!has_gap).then(|| now.saturating_duration_since(self.since))
     }
 }
 
@@ -50,10 +48,16 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let heard = Heard::first(start).again(at(2)).again(at(4)).again(at(5));
-        assert_eq!((heard.steady(at(6)), heard.silence(at(6))), (at(6) - start, at(1) - start));
-        assert_eq!(heard.steady(at(8)), Duration::ZERO, "it is silent for too long");
+        assert_eq!(
+            (heard.steady(at(6)), heard.silence(at(6))),
+            (Some(at(6) - start), at(1) - start)
+        );
+        assert_eq!(heard.steady(at(8)), None, "it is silent for too long");
         let heard = heard.again(at(9));
-        assert_eq!((heard.steady(at(9)), heard.steady(at(11))), (Duration::ZERO, at(2) - start));
+        assert_eq!(
+            (heard.steady(at(9)), heard.steady(at(11))),
+            (Some(Duration::ZERO), Some(at(2) - start))
+        );
     }
 
     /// Two cells tell that they live at least every 1.7 s, which is an interval and a bit. However
@@ -77,7 +81,7 @@ mod tests {
                     hear(&mut other, ahead);
                     let is_lost = other.silence(at(now)) >= CELL_LOST;
                     assert!(
-                        !(is_lost && one.steady(at(now)) >= CELL_LOST),
+                        !(is_lost && one.steady(at(now)) >= Some(CELL_LOST)),
                         "{pause} {ahead} {now}"
                     );
                 }

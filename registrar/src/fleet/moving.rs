@@ -46,7 +46,7 @@ impl Fleet {
         // well where she is, to a cell that lives.
         let heard_ms = match cause {
             Cause::Lost => CELL_LOST.as_millis(),
-            Cause::Drain | Cause::Order => 1,
+            Cause::Drain | Cause::Order => 0,
         };
         let heard_ms = u64::try_from(heard_ms).unwrap_or(u64::MAX);
         let leaving = Some(Leaving { cell: from, swarm, heard_ms });

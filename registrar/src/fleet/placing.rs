@@ -69,7 +69,7 @@ impl State {
             capacity: cell.record.capacity,
             companions: 0,
             life: self.life(cell, now),
-            heard_ms: cell.heard.map_or(0, |heard| millis(heard.steady(Instant::now()))),
+            heard_ms: cell.heard.and_then(|heard| heard.steady(Instant::now())).map(millis),
             is_resting: cell.is_resting,
             machine: self.machine(cell, now),
             on: &cell.record.on,
