@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::emptying::Cause;
 use super::state::State;
 use super::{Fleet, FleetError};
-use crate::choice::{self, Explanation, Leaving, Refusal, Verdict, Wish};
+use crate::choice::{self, Candidate, Explanation, Leaving, Refusal, Verdict, Wish};
 use crate::limits::{CELL_LOST, MOVE_HEARD};
 use crate::state::State as NameState;
 use crate::tier::Tier;
@@ -120,8 +120,9 @@ impl State {
     ) -> Result<CellId, FleetError> {
         let candidates = self.candidates(now);
         if let Some(to) = to {
-            let named = candidates.iter().filter(|one| one.cell == to).copied();
-            let named: Vec<_> = named.collect();
+            let named = candidates.iter().filter(|one| one.cell == to);
+            // Whoever names a cell knows what befell it.
+            let named: Vec<_> = named.map(|one| Candidate { is_resting: false, ..*one }).collect();
             if named.is_empty() {
                 return Err(FleetError::UnknownCell(to));
             }
