@@ -17,7 +17,7 @@ use crate::state::State;
 /// What memory holds of one name, beside the name: 16 bytes. The rest is in its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// Its epoch.
+    /// The epoch that the directory has with its address: a move between cells does not change it.
     pub epoch: Epoch,
     /// Its port, once it has one.
     pub port: Option<NonZeroU16>,
@@ -86,11 +86,14 @@ impl Book {
             return Err(LedgerError::WrongTurn { identity: name.clone(), from, to });
         }
         let port = match (from, to) {
+            // Moved to another cell, at the same address: nobody has to be told.
+            (State::Published, State::Published) => return Ok(None),
             (_, State::Published) => record.home().map(|home| home.port),
             (State::Published, _) => None,
             _ => return Ok(None),
         };
-        Ok(Some(ChangeRecord { identity: name.clone(), port, epoch: record.epoch() }))
+        let epoch = record.claim().map_or(record.epoch(), |claim| claim.epoch);
+        Ok(Some(ChangeRecord { identity: name.clone(), port, epoch }))
     }
 
     /// Takes what was checked and appended.
@@ -153,7 +156,7 @@ impl Book {
 fn line_of(record: &NameRecord) -> Option<Line> {
     let port = record.home().map(|home| home.port);
     let state = record.state();
-    (state != State::Retired).then_some(Line { epoch: record.epoch(), port, state })
+    record.claim().map(|claim| Line { epoch: claim.epoch, port, state })
 }
 
 #[cfg(test)]
@@ -217,6 +220,12 @@ mod tests {
         assert_eq!((change.port, change.epoch), (None, Epoch::FIRST));
         assert_eq!(write(&mut book, "@alice", &home(10).claim.retire(Timestamp(3))), None);
         assert_eq!(book.changes().newest(), 2);
+
+        publish(&mut book, "@carol", 12);
+        let moved = home(12).moved_into(protocol::control::names::CellId::FIRST).unwrap();
+        assert_eq!(write(&mut book, "@carol", &NameRecord::Published(moved)), None);
+        let gone = write(&mut book, "@carol", &NameRecord::Deleting(moved)).unwrap();
+        assert_eq!((gone.epoch, book.changes().newest()), (Epoch::FIRST, 4));
 
         write(&mut book, "@bob", &NameRecord::Reserved(home(11).claim));
         write(&mut book, "@bob", &NameRecord::Placed(home(11)));

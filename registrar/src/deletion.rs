@@ -21,8 +21,8 @@ pub enum Deletion {
 }
 
 impl Registrar {
-    /// Deletes an identity with all its data. With `epoch`, only the registration that has it: a
-    /// name that was registered anew meanwhile stays.
+    /// Deletes an identity with all its data. With `epoch`, only the registration that has it, or had
+    /// it before it was moved: a name that was registered anew meanwhile stays.
     ///
     /// # Errors
     /// [`DeleteError`]; nothing is deleted then, unless it is [`LedgerError::OutOfReach`]: what was
@@ -55,7 +55,9 @@ impl Registrar {
             None | Some(NameRecord::Retired(_)) => return Err(DeleteError::Unknown(name.clone())),
             Some(record) => record,
         };
-        if let Some(expected) = epoch.filter(|epoch| *epoch != record.epoch()) {
+        let first = record.claim().map_or(record.epoch(), |claim| claim.epoch);
+        let is_hers = |epoch: &Epoch| (first..=record.epoch()).contains(epoch);
+        if let Some(expected) = epoch.filter(|epoch| !is_hers(epoch)) {
             let (identity, found) = (name.clone(), record.epoch());
             return Err(DeleteError::OtherEpoch { identity, found, expected });
         }
@@ -93,7 +95,7 @@ impl Registrar {
         self.insist(Step::Stop, name, &home).await?;
         self.insist(Step::Remove, name, &home).await?;
         let now = self.clock.now();
-        self.write::<RegisterError>(name, |_| Ok(home.claim.retire(now))).await?;
+        self.write::<RegisterError>(name, |_| Ok(home.retire(now))).await?;
         if let Some(fleet) = &self.fleet {
             fleet.leave(home.volume);
         }

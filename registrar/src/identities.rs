@@ -29,7 +29,7 @@ pub struct Identity {
     /// What kind of cell was asked for, if it is not shared.
     #[serde(skip_serializing_if = "Tier::is_shared")]
     pub tier: Tier,
-    /// Its epoch.
+    /// Its epoch; each move to another cell is another one.
     pub epoch: Epoch,
     /// When it came into its state, in milliseconds since 1970.
     pub since: Timestamp,

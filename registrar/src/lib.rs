@@ -32,6 +32,7 @@ mod identities;
 mod ledger;
 pub mod limits;
 mod metrics;
+mod moving;
 mod names;
 mod opening;
 mod placement;
@@ -54,11 +55,12 @@ pub use changes::FeedAnswer;
 pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
 pub use fleet::{
-    CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError, NoRoom,
-    NodeRecord, NodeView, SwarmRecord, SwarmView,
+    Cause, CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError,
+    NoRoom, NoTarget, NodeRecord, NodeView, SwarmRecord, SwarmView,
 };
 pub use http::{AdminToken, AdminTokenError, FleetTokens, FrontConfig, WebRegistration};
 pub use identities::{Identity, Page};
+pub use moving::{Move, MoveError};
 pub use names::NoEpochLeft;
 pub use placement::NoPortLeft;
 pub use ports::{PortRanges, PortRangesError};

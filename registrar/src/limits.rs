@@ -33,6 +33,35 @@ pub const PORTS_AVOIDED_MAX: usize = 4_096;
 /// A cell that has reported nothing for so long gets nobody new. It reports every few seconds.
 pub const CELL_SILENT: Duration = Duration::from_secs(15);
 
+/// A cell that was heard and then was silent for so long is lost: its residents go to others. It is
+/// heard every second.
+pub const CELL_LOST: Duration = Duration::from_secs(6);
+
+/// A longer gap between two signs of a cell's life, and it has to be heard for [`CELL_LOST`] before
+/// it gets those of a lost one. With two intervals of a cell it is shorter than that: so a registrar
+/// that was paused or cut off takes nobody for lost, beside one whom it could hear all the while.
+pub const HEARD_GAP_MAX: Duration = Duration::from_millis(2_500);
+
+/// For how long a cell that was emptied because it was silent has to be heard before it gets
+/// anybody: two that fall silent in turn must not throw everybody to and fro.
+pub const CELL_REST: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether a cell has to be emptied.
+pub const KEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// Moves of one cell's residents at once: enough to fill a group commit.
+pub const MOVES_AT_ONCE: usize = 32;
+
+/// Residents of one cell that are moved before the next cell has its turn.
+pub const MOVES_A_ROUND: usize = 256;
+
+/// How long a planned move waits for the cells to have heard of it, before the next one.
+pub const MOVE_HEARD: Duration = Duration::from_secs(5);
+
+/// How long a drained machine's cells are tried to be emptied in vain before the engine may start
+/// them elsewhere with all who are left in them.
+pub const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A machine whose agent has reported nothing for so long is silent: its cells get nobody new.
 pub const NODE_SILENT: Duration = Duration::from_secs(15);
 

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::book::StateCounts;
+use crate::fleet::Cause;
 use crate::state::State;
 use crate::swarm::Step;
 
@@ -20,10 +21,16 @@ struct StepLabel {
     step: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     names: Family<StateLabel, Gauge>,
     failures: Family<StepLabel, Counter>,
+    moves: Family<CauseLabel, Counter>,
     feed_number: Gauge,
     web_refused: Counter,
 }
@@ -36,6 +43,7 @@ impl Metrics {
             self.names.clone(),
         );
         registry.register("step_failures", "Steps of the swarm that failed", self.failures.clone());
+        registry.register("moves", "Identities moved to another cell", self.moves.clone());
         registry.register(
             "feed_number",
             "Number of the newest durable change",
@@ -53,6 +61,9 @@ impl Metrics {
         for step in Step::ALL {
             drop(self.failures.get_or_create(&StepLabel { step: step.as_str() }));
         }
+        for cause in Cause::ALL {
+            drop(self.moves.get_or_create(&CauseLabel { cause: cause.as_str() }));
+        }
         self.published(feed_number);
     }
 
@@ -64,6 +75,11 @@ impl Metrics {
         if to != State::Retired {
             self.gauge(to).inc();
         }
+    }
+
+    /// Somebody was moved to another cell.
+    pub(crate) fn moved_cell(&self, cause: Cause) {
+        self.moves.get_or_create(&CauseLabel { cause: cause.as_str() }).inc();
     }
 
     pub(crate) fn failed(&self, step: Step) {

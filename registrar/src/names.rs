@@ -58,6 +58,9 @@ pub struct Home {
     /// The cell that runs it; none for the one cell in the registrar's own process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cell: Option<CellId>,
+    /// The epoch with which she was placed there, if she was moved since she came; above the claim's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<Epoch>,
 }
 
 /// What is left of a name that nobody has.
@@ -71,7 +74,7 @@ pub struct Tombstone {
 
 /// A name's epochs are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the name was registered so often that no epoch is left")]
+#[error("the name was registered or moved so often that no epoch is left")]
 pub struct NoEpochLeft;
 
 impl NameRecord {
@@ -152,8 +155,25 @@ impl NameRecord {
             | Self::Started(home)
             | Self::Reachable(home)
             | Self::Published(home)
-            | Self::Deleting(home) => (home.claim.epoch, home.claim.since),
+            | Self::Deleting(home) => (home.epoch(), home.claim.since),
         }
+    }
+
+    /// The same in another cell, under the next epoch; none where there is no cell yet or any more.
+    ///
+    /// # Errors
+    /// [`NoEpochLeft`].
+    pub fn moved_into(&self, cell: CellId) -> Result<Option<Self>, NoEpochLeft> {
+        let moved = |home: &Home| home.moved_into(cell);
+        Ok(Some(match self {
+            Self::Reserved(_) | Self::Retired(_) => return Ok(None),
+            Self::Placed(home) => Self::Placed(moved(home)?),
+            Self::Created(home) => Self::Created(moved(home)?),
+            Self::Started(home) => Self::Started(moved(home)?),
+            Self::Reachable(home) => Self::Reachable(moved(home)?),
+            Self::Published(home) => Self::Published(moved(home)?),
+            Self::Deleting(home) => Self::Deleting(moved(home)?),
+        }))
     }
 }
 
@@ -161,7 +181,7 @@ impl Claim {
     /// The claim with a place.
     #[must_use]
     pub fn place(self, port: NonZeroU16, volume: VolumeId, now: Timestamp) -> Home {
-        Home { claim: Self { since: now, ..self }, port, volume, cell: None }
+        Home { claim: Self { since: now, ..self }, port, volume, cell: None, placed: None }
     }
 
     /// What is left when the name is given up.
@@ -182,6 +202,27 @@ impl Home {
     #[must_use]
     pub fn in_cell(self, cell: Option<CellId>) -> Self {
         Self { cell, ..self }
+    }
+
+    /// The epoch with which her cell opens the volume.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.placed.unwrap_or(self.claim.epoch)
+    }
+
+    /// The same volume in another cell, under the next epoch: the old cell is shut out.
+    ///
+    /// # Errors
+    /// [`NoEpochLeft`].
+    pub fn moved_into(self, cell: CellId) -> Result<Self, NoEpochLeft> {
+        let placed = Some(self.epoch().next().ok_or(NoEpochLeft)?);
+        Ok(Self { cell: Some(cell), placed, ..self })
+    }
+
+    /// What is left when the name is given up.
+    #[must_use]
+    pub fn retire(self, now: Timestamp) -> NameRecord {
+        Claim { epoch: self.epoch(), ..self.claim }.retire(now)
     }
 
     /// The same volume at another port.
@@ -213,13 +254,38 @@ mod tests {
     }
 
     #[test]
+    fn a_move_takes_the_next_epoch_and_leaves_all_else_as_it_is() {
+        let (claim, now) = (claim(), Timestamp(10));
+        let port = NonZeroU16::new(25_000).unwrap();
+        let home = claim.place(port, VolumeId::from_bytes([1; 16]), now);
+        let (two, three) = (CellId::from_number(2).unwrap(), CellId::from_number(3).unwrap());
+        let record = NameRecord::Published(home.in_cell(Some(CellId::FIRST)));
+        let moved = record.moved_into(two).unwrap().unwrap();
+        assert_eq!(
+            (moved.epoch(), moved.state()),
+            (Epoch::FIRST.next().unwrap(), State::Published)
+        );
+        let again = moved.moved_into(three).unwrap().unwrap();
+        let twice = *again.home().unwrap();
+        assert_eq!((twice.cell, twice.epoch().number()), (Some(three), 3));
+        assert_eq!(Home { cell: home.cell, placed: None, ..twice }, home);
+        let NameRecord::Retired(tombstone) = twice.retire(now) else { panic!() };
+        assert_eq!(tombstone.epoch.number(), 3, "who comes next has a higher one than any before");
+        let last = Home { placed: Epoch::from_number(u64::MAX), ..home };
+        assert_eq!(NameRecord::Created(last).moved_into(two), Err(NoEpochLeft));
+        for none in [NameRecord::Reserved(claim), claim.retire(now)] {
+            assert_eq!(none.moved_into(two), Ok(None));
+        }
+    }
+
+    fn claim() -> Claim {
+        let (registration, since) = (id(7), Timestamp(9));
+        Claim { registration, epoch: Epoch::FIRST, since, tier: Tier::Shared }
+    }
+
+    #[test]
     fn a_record_survives_its_text() {
-        let claim = Claim {
-            registration: id(7),
-            epoch: Epoch::FIRST,
-            since: Timestamp(9),
-            tier: Tier::Shared,
-        };
+        let claim = claim();
         let port = NonZeroU16::new(25_000).unwrap();
         let home = claim.place(port, VolumeId::from_bytes([1; 16]), Timestamp(10));
         for record in [
@@ -228,6 +294,7 @@ mod tests {
             NameRecord::Published(home),
             NameRecord::Published(home.in_cell(CellId::from_number(7))),
             NameRecord::Deleting(home.moved_to(port, Timestamp(11))),
+            NameRecord::Published(home.moved_into(CellId::FIRST).unwrap()),
             claim.retire(Timestamp(12)),
         ] {
             let text = serde_json::to_string(&record).unwrap();

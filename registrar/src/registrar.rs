@@ -97,12 +97,13 @@ impl Registrar {
         self.ledger.failed().await
     }
 
-    /// Takes up unfinished registrations and deletions again from time to time, and compacts the
-    /// store, until the drain begins. Then it lets go of everybody who waits for a change.
+    /// Takes up unfinished registrations and deletions again from time to time, compacts the store,
+    /// and empties cells that are silent or to be emptied, until the drain begins. Then it lets go of everybody who waits for a change.
     pub async fn tend(self: Arc<Self>, drain: Drain) {
         tokio::select! {
             () = drain.draining() => {}
             () = self.tend_for_ever() => {}
+            () = self.keep_places() => {}
         }
         self.is_closing.send_replace(true);
         if let Some(fleet) = &self.fleet {
@@ -173,7 +174,7 @@ impl Registrar {
         Placement {
             identity: name.clone(),
             volume: home.volume,
-            epoch: home.claim.epoch,
+            epoch: home.epoch(),
             address: self.address(home),
         }
     }

@@ -9,6 +9,7 @@
 //!    └─────────────────────→ Retired ←────────────────────── Deleting
 //!                               └─→ Reserved, with the next epoch
 //! ```
+//! Whoever has a place may be moved to another cell, and stays in her state.
 
 use std::fmt;
 
@@ -39,7 +40,7 @@ pub enum State {
 use State::{Created, Deleting, Placed, Published, Reachable, Reserved, Retired, Started};
 
 /// Every pair of states of which the second may follow the first.
-pub const TRANSITIONS: [(State, State); 16] = [
+pub const TRANSITIONS: [(State, State); 21] = [
     (Reserved, Placed),
     (Placed, Created),
     (Created, Started),
@@ -56,6 +57,11 @@ pub const TRANSITIONS: [(State, State); 16] = [
     (Reserved, Retired),
     (Deleting, Retired),
     (Retired, Reserved),
+    (Created, Created),
+    (Started, Started),
+    (Reachable, Reachable),
+    (Published, Published),
+    (Deleting, Deleting),
 ];
 
 impl State {
@@ -113,18 +119,19 @@ mod tests {
         for pair in steps.windows(2) {
             assert!(pair[0].may_become(pair[1]));
         }
-        for before in State::ALL.into_iter().filter(|state| *state != Reachable) {
+        let others = |state: &State| !matches!(state, Reachable | Published);
+        for before in State::ALL.into_iter().filter(others) {
             assert!(!before.may_become(Published), "{before} → published");
         }
     }
 
     #[test]
-    fn a_published_name_can_only_be_deleted_and_a_retired_one_only_claimed_again() {
+    fn a_published_name_can_only_be_moved_or_deleted_and_a_retired_one_only_claimed_again() {
         let after = |state: State| -> Vec<State> {
             State::ALL.into_iter().filter(|next| state.may_become(*next)).collect()
         };
-        assert_eq!(after(Published), [Deleting]);
-        assert_eq!(after(Deleting), [Retired]);
+        assert_eq!(after(Published), [Published, Deleting]);
+        assert_eq!(after(Deleting), [Deleting, Retired]);
         assert_eq!(after(Retired), [Reserved]);
     }
 

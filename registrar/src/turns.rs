@@ -24,7 +24,8 @@ pub(crate) struct Turn<'a> {
     _name: NameTurn<'a>,
 }
 
-struct NameTurn<'a> {
+/// The right to work on one name, until it is dropped, beside those who wait for theirs.
+pub(crate) struct NameTurn<'a> {
     turns: &'a Turns,
     name: &'a AtSign,
 }
@@ -46,6 +47,11 @@ impl Turns {
         let name = timeout(TURN_DEADLINE, self.take_name(name)).await.ok()?;
         let running = timeout(TURN_DEADLINE, self.running.acquire()).await.ok()?.ok()?;
         Some(Turn { _admitted: admitted, _running: running, _name: name })
+    }
+
+    /// The turn at `name`, if nobody has it; it takes no room from those who wait.
+    pub(crate) fn take_now<'a>(&'a self, name: &'a AtSign) -> Option<NameTurn<'a>> {
+        self.taken().insert(name.clone()).then_some(NameTurn { turns: self, name })
     }
 
     async fn take_name<'a>(&'a self, name: &'a AtSign) -> NameTurn<'a> {

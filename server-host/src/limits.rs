@@ -141,8 +141,12 @@ pub const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Bytes of a roster: [`RESIDENTS_MAX`] with long names.
 pub const ROSTER_BYTES_MAX: usize = 96 * 1024 * 1024;
 
-/// How often a cell and an agent tell how it goes; what was done is told at once.
+/// How often an agent tells how it goes.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a cell does; what was done is told at once. One that is silent for a few seconds is
+/// emptied.
+pub const CELL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Outcomes in one report; a registrar takes no report of more than a few mebibytes.
 pub const REPORT_DONE_MAX: usize = 4_000;

@@ -9,6 +9,8 @@ use protocol::control::routes::CellPlace;
 use protocol::{Term, VolumeId};
 use tokio::sync::watch;
 
+use crate::guests::{Guest, Guests};
+
 /// What is known of one cell's door. It is followed by those who wait for it, and by those who went
 /// through it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,7 +23,10 @@ pub(crate) struct Door {
 
 /// All cells' doors. It only forgets what it is told to forget.
 #[derive(Debug, Default)]
-pub(crate) struct Doors(RwLock<State>);
+pub(crate) struct Doors {
+    state: RwLock<State>,
+    guests: Guests,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,12 +43,18 @@ impl Doors {
         state.cells.get(cell).map(watch::Sender::subscribe)
     }
 
+    /// Waits at a volume: to be asked for before its door, so that no move goes unnoticed.
+    pub(crate) fn guest(&self, volume: VolumeId) -> Guest {
+        self.guests.at(volume)
+    }
+
     /// From now on these volumes are served by these cells, and no others are.
     pub(crate) fn house(&self, homes: HashMap<VolumeId, CellId>) {
         let mut state = self.write();
         for cell in homes.values() {
             state.cells.entry(*cell).or_default();
         }
+        self.guests.part(|volume| state.homes.get(&volume) != homes.get(&volume));
         state.homes = homes;
     }
 
@@ -68,11 +79,11 @@ impl Doors {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,6 +125,13 @@ mod tests {
         assert_eq!(port_of(&doors, volume), None, "its term is remembered");
         doors.place(&[place(1, 3, Some(30))]);
         assert_eq!(port_of(&doors, volume), Some(30));
+
+        let mut guest = doors.guest(volume);
+        doors.house([(volume, CellId::FIRST)].into());
+        assert!(!guest.has_parted(), "she lives where she lived");
+        doors.house([(volume, CellId::from_number(7).unwrap())].into());
+        assert!(guest.has_parted(), "she was moved");
+        assert!(!doors.guest(volume).has_parted());
 
         doors.house(HashMap::new());
         assert!(doors.of(volume).is_none());

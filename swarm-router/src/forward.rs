@@ -19,7 +19,8 @@ use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::doors::{Door, Doors};
-use crate::limits::{GATE, HOLD_GATE, HOLD_MAX, REACH_PAUSE_MAX, REACH_PAUSE_MIN};
+use crate::guests::Guest;
+use crate::limits::{GATE, HOLD_GATE, HOLD_MAX, PART_GRACE, REACH_PAUSE_MAX, REACH_PAUSE_MIN};
 use crate::listen::{Arrival, Backend};
 use crate::pipes::Pipes;
 use crate::relay::relay;
@@ -28,7 +29,8 @@ use crate::relay::relay;
 ///
 /// While the cell is nowhere, or does not answer where it is said to be, the client is held: it is
 /// being started, perhaps on another machine. Once a cell is started anew, connections to its
-/// earlier start are cut, for that one serves nobody any more and may be unable to say so.
+/// earlier start are cut, for that one serves nobody any more and may be unable to say so; once a
+/// volume is moved to another cell, those to the old one are, a moment later.
 #[derive(Clone)]
 pub struct Forwarder(Arc<Inner>);
 
@@ -64,7 +66,7 @@ pub struct ForwarderCounters {
     pub unreached: u64,
     /// Clients who waited in vain.
     pub given_up: u64,
-    /// Connections cut because their cell was started anew.
+    /// Connections cut because their cell was started anew, or their volume was moved.
     pub cut: u64,
 }
 
@@ -73,6 +75,7 @@ struct Reached {
     stream: TcpStream,
     term: Option<Term>,
     door: watch::Receiver<Door>,
+    guest: Guest,
 }
 
 impl Forwarder {
@@ -138,11 +141,14 @@ impl Inner {
         let Some(reached) = Box::pin(self.reached(Preface { client: peer, volume })).await else {
             return;
         };
-        let Reached { mut stream, term, mut door } = reached;
+        let Reached { mut stream, term, mut door, guest } = reached;
         tokio::select! {
             // However it ended, both sockets close.
             _ = relay(&mut client, &mut stream, &self.pipes) => {}
             _ = door.wait_for(|door| door.term > term) => {
+                self.counts.cut.fetch_add(1, Ordering::Relaxed);
+            }
+            () = moved(guest) => {
                 self.counts.cut.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -164,18 +170,20 @@ impl Inner {
     async fn reach(&self, preface: &Preface) -> Option<Reached> {
         let (mut held, mut failures) = (None, 0);
         loop {
+            let mut guest = self.doors.guest(preface.volume);
             let mut door = self.doors.of(preface.volume)?;
             let Door { term, address } = *door.borrow_and_update();
             if let Some(address) = address {
                 tokio::select! {
                     dialled = preface::dial(address, preface, &self.key, self.clock.now()) => {
                         match dialled {
-                            Ok(stream) => return Some(Reached { stream, term, door }),
+                            Ok(stream) => return Some(Reached { stream, term, door, guest }),
                             Err(error) => debug!(%address, %error, "a cell cannot be reached"),
                         }
                     }
                     // It is said to be elsewhere by now.
                     _ = door.changed() => continue,
+                    () = guest.parted() => continue,
                 }
                 self.counts.unreached.fetch_add(1, Ordering::Relaxed);
             }
@@ -185,8 +193,15 @@ impl Inner {
             failures += 1;
             tokio::select! {
                 _ = door.changed() => {}
+                () = guest.parted() => {}
                 () = sleep(pause(failures, REACH_PAUSE_MIN, REACH_PAUSE_MAX)) => {}
             }
         }
     }
+}
+
+/// Returns a moment after the volume was moved: the old cell may end the connection in order.
+async fn moved(mut guest: Guest) {
+    guest.parted().await;
+    Box::pin(sleep(PART_GRACE)).await;
 }

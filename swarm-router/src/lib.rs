@@ -20,6 +20,7 @@
 mod doors;
 mod follow;
 mod forward;
+mod guests;
 mod known;
 pub mod limits;
 mod listen;

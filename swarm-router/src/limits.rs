@@ -40,6 +40,10 @@ pub const HOLD_GATE: AcceptLimits = AcceptLimits {
 /// How long a client waits for her cell to be started elsewhere.
 pub const HOLD_MAX: Duration = Duration::from_secs(20);
 
+/// How long a connection to a cell lasts from which its volume was moved: that cell ends it in order,
+/// unless it stands still.
+pub const PART_GRACE: Duration = Duration::from_secs(1);
+
 /// Pauses between tries to reach a cell, unless its place changes: from this…
 pub const REACH_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// …to this.

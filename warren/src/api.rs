@@ -19,7 +19,7 @@ use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
 use crate::files::read_token;
 
-pub use fleet::{CellView, NewCell, NodeView, PlacementView, SwarmView};
+pub use fleet::{CellView, EmptyingView, NewCell, NodeView, PlacementView, SwarmView};
 
 /// How often a registration is asked for again when no answer came. Asking with the same
 /// registration id does it once.

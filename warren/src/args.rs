@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use feed::FeedKey;
 use net::dial::DialTarget;
+use protocol::control::names::CellId;
 use protocol::{Address, AtSign, HostName};
 use registrar::{PortRanges, Tier};
 
@@ -487,6 +488,9 @@ pub enum IdentityCommand {
     List(ListArgs),
     /// Show one identity
     Show(OneIdentity),
+    /// Move an identity to another cell of her swarm; returns once both cells know
+    #[command(after_help = "Example: warren identity move @alice --to cell-2")]
+    Move(MoveArgs),
     /// Delete an identity, her server and all its data
     Delete(DeleteArgs),
 }
@@ -543,6 +547,15 @@ pub struct OneIdentity {
     pub identity: AtSign,
     #[command(flatten)]
     pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    #[command(flatten)]
+    pub one: OneIdentity,
+    /// The cell, such as cell-2 [default: the one that a new identity would get]
+    #[arg(long, value_name = "CELL")]
+    pub to: Option<CellId>,
 }
 
 #[derive(Debug, Args)]

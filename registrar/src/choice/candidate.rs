@@ -32,6 +32,10 @@ pub struct Candidate<'a> {
     pub companions: u32,
     /// Whether it runs.
     pub life: Life,
+    /// For how long it has been heard without a gap, in milliseconds; none if it is not heard now.
+    pub heard_ms: Option<u64>,
+    /// It fell silent and was emptied for it: it has to be heard for a while before it gets anybody.
+    pub is_resting: bool,
     /// On which machine its newest start is.
     pub machine: Option<Machine<'a>>,
     /// Labels that its machine must have.
@@ -41,7 +45,7 @@ pub struct Candidate<'a> {
 /// Whether a cell runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// It is to go; nobody comes into it any more.
+    /// It is to go, or to be emptied; nobody comes into it any more.
     Retired,
     /// Nobody has started it yet.
     Waiting,

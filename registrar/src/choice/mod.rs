@@ -14,7 +14,7 @@ mod tests;
 
 use std::cmp::Reverse;
 
-use protocol::control::names::CellId;
+use protocol::control::names::{CellId, SwarmName};
 
 pub(crate) use candidate::TIER;
 pub use candidate::{Candidate, Labels, Life, Machine, Resource, Seen};
@@ -35,6 +35,19 @@ pub struct Wish {
     pub needs: Labels,
     /// The cell that was chosen last: [`Policy::RoundRobin`] goes on behind it.
     pub last: Option<CellId>,
+    /// For a move: from where, and what is asked of a target.
+    pub leaving: Option<Leaving>,
+}
+
+/// What is wanted of the target of a move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// The cell that she is to leave.
+    pub cell: CellId,
+    /// The swarm whose volume she lies on.
+    pub swarm: SwarmName,
+    /// For how long a target must have been heard without a gap, in milliseconds.
+    pub heard_ms: u64,
 }
 
 /// Chooses; none if no cell may take her.

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use protocol::control::fleet::Availability;
+use protocol::control::names::SwarmName;
 use serde::{Deserialize, Serialize};
 
-use super::Wish;
 use super::candidate::{Candidate, Life, Machine, Resource, TIER};
-use crate::limits::{CELL_SILENT, NODE_SILENT, PRESSURE_MAX};
+use super::{Leaving, Wish};
+use crate::limits::{CELL_REST, CELL_SILENT, NODE_SILENT, PRESSURE_MAX};
 
 /// A tier in which nobody is placed who did not ask for it: servers that live alone.
 pub const DEDICATED: &str = "dedicated";
@@ -24,6 +25,20 @@ pub enum Kind {
     Silent {
         /// Age of its last report.
         age_ms: u64,
+    },
+    /// She is to leave it.
+    Left,
+    /// It is of another swarm than her volume.
+    Elsewhere {
+        /// Of which.
+        swarm: SwarmName,
+    },
+    /// It has not been heard for long enough without a gap.
+    Unsteady {
+        /// For how long it has.
+        heard_ms: u64,
+        /// For how long it should have.
+        wanted_ms: u64,
     },
     /// It has no room.
     Full {
@@ -83,7 +98,9 @@ impl From<Kind> for Refusal {
 
 /// All rules that `candidate` breaks, always in the same order.
 pub fn kinds<'a>(wish: &'a Wish, candidate: &'a Candidate<'_>) -> impl Iterator<Item = Kind> + 'a {
-    let of_cell = [life(candidate.life), full(candidate)].into_iter().flatten();
+    let of_move = wish.leaving.iter().flat_map(|leaving| of_move(leaving, candidate));
+    let of_cell = [life(candidate.life), unsteady(wish, candidate), full(candidate)];
+    let of_cell = of_move.chain(of_cell.into_iter().flatten());
     let of_machine = candidate.machine.into_iter().flat_map(of_machine);
     let of_labels = labels(wish, candidate).chain(reserved(wish, candidate));
     of_cell.chain(of_machine).chain(of_labels)
@@ -98,6 +115,24 @@ fn life(life: Life) -> Option<Kind> {
         }
         Life::Running { .. } => None,
     }
+}
+
+fn of_move(leaving: &Leaving, candidate: &Candidate<'_>) -> impl Iterator<Item = Kind> {
+    let left = (candidate.cell == leaving.cell).then_some(Kind::Left);
+    let is_elsewhere = *candidate.swarm != leaving.swarm;
+    let elsewhere = is_elsewhere.then(|| Kind::Elsewhere { swarm: candidate.swarm.clone() });
+    [left, elsewhere].into_iter().flatten()
+}
+
+/// Of one that never ran, or is to go, enough is said already.
+fn unsteady(wish: &Wish, candidate: &Candidate<'_>) -> Option<Kind> {
+    let Life::Running { .. } = candidate.life else { return None };
+    let rest = u64::try_from(CELL_REST.as_millis()).unwrap_or(u64::MAX);
+    let wanted = wish.leaving.as_ref().map(|leaving| leaving.heard_ms);
+    let wanted_ms = wanted.max(candidate.is_resting.then_some(rest))?;
+    let is_enough = candidate.heard_ms.is_some_and(|heard_ms| heard_ms >= wanted_ms);
+    let heard_ms = candidate.heard_ms.unwrap_or(0);
+    (!is_enough).then_some(Kind::Unsteady { heard_ms, wanted_ms })
 }
 
 fn full(candidate: &Candidate<'_>) -> Option<Kind> {
@@ -148,6 +183,17 @@ impl fmt::Display for Kind {
             Self::Silent { age_ms } => {
                 write!(f, "the cell last reported {} s ago", age_ms / 1_000)
             }
+            Self::Left => f.write_str("she is to leave it"),
+            Self::Elsewhere { swarm } => {
+                write!(f, "it is of swarm {swarm}, and her volume is not")
+            }
+            Self::Unsteady { wanted_ms: 0, .. } => f.write_str("the cell is not heard now"),
+            Self::Unsteady { heard_ms, wanted_ms } => write!(
+                f,
+                "the cell has been heard without a gap for {} s, not {} s",
+                heard_ms / 1_000,
+                wanted_ms.div_ceil(1_000)
+            ),
             Self::Full { count, capacity } => write!(f, "{count} of {capacity} places are taken"),
             Self::NodeSilent { age_ms } => {
                 write!(f, "the machine last reported {} s ago", age_ms / 1_000)

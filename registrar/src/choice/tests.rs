@@ -48,6 +48,8 @@ fn fine(number: u16, count: u32, capacity: u32) -> Candidate<'static> {
         capacity,
         companions: 0,
         life: Life::Running { age_ms: 0 },
+        heard_ms: Some(60_000),
+        is_resting: false,
         machine: Some(machine("")),
         on: labels(""),
     }
@@ -85,6 +87,9 @@ fn each_hard_rule_refuses_and_says_why() {
         found: found.map(str::to_owned),
     };
     let any = Wish::default();
+    let swarm = SwarmName::parse("eu").unwrap();
+    let leaving = Some(Leaving { cell: cell(9), swarm, heard_ms: 6_000 });
+    let leaving = Wish { leaving, ..Wish::default() };
     for (wish, candidate, expected) in [
         (&any, with(&|_| ()), vec![]),
         (&any, with(&|c| c.machine = None), vec![]),
@@ -96,6 +101,25 @@ fn each_hard_rule_refuses_and_says_why() {
             &any,
             with(&|c| c.life = Life::Running { age_ms: 15_001 }),
             vec![Kind::Silent { age_ms: 15_001 }],
+        ),
+        (&leaving, with(&|c| c.heard_ms = Some(6_000)), vec![]),
+        (&leaving, with(&|c| c.cell = cell(9)), vec![Kind::Left]),
+        (
+            &leaving,
+            with(&|c| c.swarm = kept(SwarmName::parse("us").unwrap())),
+            vec![Kind::Elsewhere { swarm: SwarmName::parse("us").unwrap() }],
+        ),
+        (
+            &leaving,
+            with(&|c| c.heard_ms = Some(5_999)),
+            vec![Kind::Unsteady { heard_ms: 5_999, wanted_ms: 6_000 }],
+        ),
+        (&any, with(&|c| c.heard_ms = None), vec![]),
+        (&any, with(&|c| (c.is_resting, c.heard_ms) = (true, Some(30_000))), vec![]),
+        (
+            &any,
+            with(&|c| (c.is_resting, c.heard_ms) = (true, Some(29_999))),
+            vec![Kind::Unsteady { heard_ms: 29_999, wanted_ms: 30_000 }],
         ),
         (&any, with(&|c| c.count = 10), vec![Kind::Full { count: 10, capacity: 10 }]),
         (&any, with(&|c| c.capacity = 0), vec![Kind::Full { count: 0, capacity: 0 }]),
@@ -286,6 +310,7 @@ fn any_wish() -> impl Strategy<Value = Wish> {
         policy,
         needs: needs.clone(),
         last,
+        leaving: None,
     })
 }
 

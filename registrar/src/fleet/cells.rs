@@ -7,6 +7,7 @@ use protocol::Term;
 use protocol::control::names::CellId;
 use protocol::control::roster::{CellReport, ORDERS_MAX, Roster, TermGrant, TermRequest};
 use protocol::control::routes::{ROUTES_MAX, Routes};
+use tokio::time::Instant;
 
 use super::follow::{Follower, Looked};
 use super::records::{CellRecord, CellStart};
@@ -40,6 +41,7 @@ impl Fleet {
         };
         match self.establish(decide).await? {
             Fact::Cell(cell, CellRecord { start: Some(start), .. }) => {
+                self.state().begins(cell);
                 tracing::info!(%cell, term = %start.term, node = %start.node, "a cell begins");
                 Ok(TermGrant { cell, term: start.term })
             }
@@ -57,6 +59,8 @@ impl Fleet {
         let look = |state: &mut State| {
             let number = follower.number(state);
             let cell = run_by(state, id, term)?;
+            cell.sign(Instant::now());
+            cell.took(number);
             let part = cell.roster.after(number, ORDERS_MAX);
             let (is_known, news) = (cell.roster.is_known(number), cell.news.subscribe());
             let upto = state.position(part.upto);
@@ -71,6 +75,7 @@ impl Fleet {
         let now = self.clock.now();
         let mut state = self.state();
         let cell = run_by(&mut state, id, report.term)?;
+        cell.sign(Instant::now());
         cell.report = Some((report.counts, now));
         cell.history.note(report.counts, now);
         report.done.into_iter().for_each(|done| state.done(id, done));

@@ -3,6 +3,7 @@
 use protocol::Term;
 use protocol::control::names::{CellId, NodeName, SwarmName};
 
+use super::moving::NoTarget;
 use crate::error::LedgerError;
 
 /// Why a cell, a router, an agent or an operator does not get what it asked for.
@@ -50,6 +51,9 @@ pub enum FleetError {
     /// More than is kept.
     #[error("there are {0} already, which is the most")]
     TooMany(usize),
+    /// Nowhere to move somebody.
+    #[error(transparent)]
+    NoTarget(#[from] NoTarget),
     /// A cell's terms are used up.
     #[error("{0} was started so often that no term is left")]
     NoTermLeft(CellId),

@@ -57,7 +57,7 @@ impl State {
         Plan {
             upto: self.position(self.plan),
             cells: cells.map(|(id, cell)| cell.record.spec(*id)).collect(),
-            nodes: nodes.filter_map(|(name, node)| Some((name.clone(), node.wish?))).collect(),
+            nodes: nodes.filter_map(|(name, node)| self.wish_of(name, node)).collect(),
         }
     }
 }

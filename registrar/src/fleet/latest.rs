@@ -36,6 +36,16 @@ impl<K: Ord + Copy, W: Clone> Latest<K, W> {
         Self { newest: 0, floor: 0, words, order, ends, ends_max }
     }
 
+    /// Number of the newest word.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The latest word about each thing, in the order of their names.
+    pub fn words(&self) -> impl Iterator<Item = &W> {
+        self.words.values().map(|(_, word)| word)
+    }
+
     /// The latest word about a thing.
     pub fn get(&self, key: K) -> Option<&W> {
         self.words.get(&key).map(|(_, word)| word)

@@ -9,6 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use protocol::Timestamp;
 use protocol::control::fleet::Availability;
+use tokio::time::Instant;
 
 use super::Fleet;
 use super::state::{Cell, State};
@@ -22,7 +23,7 @@ type Sample = (Vec<(&'static str, String)>, f64);
 /// A measure: its name, what it means, and its values now.
 type Measure = (&'static str, &'static str, fn(&State, Timestamp) -> Vec<Sample>);
 
-const MEASURES: [Measure; 9] = [
+const MEASURES: [Measure; 11] = [
     ("cell_identities", "Identities that live in a cell, or are about to", |state, _| {
         of_cells(state, |cell| Some(cell.residents as f64))
     }),
@@ -40,6 +41,16 @@ const MEASURES: [Measure; 9] = [
     }),
     ("cell_report_age_seconds", "Age of a cell's newest report", |state, now| {
         of_cells(state, |cell| Some(seconds(cell.report?.1, now)))
+    }),
+    ("cell_lost", "Whether a cell has been silent for so long that it is emptied", |state, _| {
+        let now = Instant::now();
+        of_cells(state, |cell| Some(f64::from(u8::from(cell.is_lost(state.began, now)))))
+    }),
+    ("cell_stranded", "Identities of a silent cell that no other one has taken yet", |state, _| {
+        let now = Instant::now();
+        of_cells(state, |cell| {
+            Some(if cell.is_lost(state.began, now) { cell.residents as f64 } else { 0.0 })
+        })
     }),
     ("node_report_age_seconds", "Age of a node's newest report", |state, now| {
         let ages = state.nodes.iter().filter_map(|(name, node)| {

@@ -7,12 +7,15 @@
 //! The core (`latest`, `state`, `placing`, `orders`) decides without waiting; the rest waits for it.
 
 mod cells;
+mod emptying;
 mod error;
 mod follow;
+mod heard;
 mod history;
 mod hosts;
 mod latest;
 mod measures;
+mod moving;
 mod operators;
 mod orders;
 mod placing;
@@ -28,10 +31,13 @@ use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use tokio::sync::watch;
 
+pub use emptying::Cause;
+pub(crate) use emptying::Source;
 pub use error::FleetError;
 pub(crate) use follow::Follower;
 pub use history::Minute;
 pub(crate) use measures::Measures;
+pub use moving::NoTarget;
 pub use operators::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
 pub use placing::NoRoom;
 pub use records::{CellRecord, CellStart, CellState, NodeRecord, SwarmRecord};

@@ -12,6 +12,7 @@ use protocol::control::roster::CellCounts;
 use serde::{Deserialize, Serialize};
 
 use super::cells::known;
+use super::emptying::EmptyingView;
 use super::history::Minute;
 use super::records::{CellRecord, CellState, NodeRecord, SwarmRecord};
 use super::state::{Cell, Fact, Node, State};
@@ -41,6 +42,7 @@ pub struct CellPatch {
     memory_bytes: Option<u64>,
     millicpus: Option<u32>,
     on: Option<BTreeMap<String, String>>,
+    is_draining: Option<bool>,
 }
 
 /// A swarm as it is.
@@ -67,6 +69,11 @@ pub struct NodeView {
     report_age_ms: Option<i64>,
     /// Cells whose newest start was here.
     cells: Vec<CellId>,
+    /// Who lives in them.
+    identities: usize,
+    /// Not all of them can be moved: the engine may start the cells elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_stuck: bool,
 }
 
 /// A cell as it is.
@@ -83,6 +90,12 @@ pub struct CellView {
     counts: Option<CellCounts>,
     /// How old that is.
     report_age_ms: Option<i64>,
+    /// How it goes, or went, with moving all who live in it to other cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emptying: Option<EmptyingView>,
+    /// It was emptied because it was silent, and gets nobody before it has been heard for a while.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_resting: bool,
 }
 
 impl Fleet {
@@ -207,12 +220,13 @@ impl Fleet {
     ) -> Result<CellView, FleetError> {
         let decide = move |state: &mut State| {
             let mut record = active(state, id)?.record.clone();
-            let CellPatch { image, capacity, memory_bytes, millicpus, on } = patch;
+            let CellPatch { image, capacity, memory_bytes, millicpus, on, is_draining } = patch;
             image.into_iter().for_each(|image| record.image = image);
             capacity.into_iter().for_each(|capacity| record.capacity = capacity);
             memory_bytes.into_iter().for_each(|bytes| record.memory_bytes = bytes);
             millicpus.into_iter().for_each(|millicpus| record.millicpus = millicpus);
             on.into_iter().for_each(|on| record.on = on);
+            is_draining.into_iter().for_each(|is| record.is_draining = is);
             check(&record)?;
             Ok(Fact::Cell(id, record))
         };
@@ -284,14 +298,16 @@ impl State {
     fn node_view(&self, name: &NodeName, node: &Node, now: Timestamp) -> NodeView {
         let is_here =
             |cell: &Cell| cell.record.start.as_ref().is_some_and(|start| start.node == *name);
-        let cells = self.cells_of(&node.swarm).filter(|(_, cell)| is_here(cell));
+        let cells = || self.cells_of(&node.swarm).filter(|(_, cell)| is_here(cell));
         NodeView {
             node: name.clone(),
             swarm: node.swarm.clone(),
             availability: node.wish.unwrap_or_default(),
             report: node.report.as_ref().map(|(report, _)| report.clone()),
             report_age_ms: node.report.as_ref().map(|(_, at)| now.0.saturating_sub(at.0)),
-            cells: cells.map(|(id, _)| *id).collect(),
+            cells: cells().map(|(id, _)| *id).collect(),
+            identities: cells().map(|(_, cell)| cell.residents).sum(),
+            is_stuck: node.is_stuck,
         }
     }
 
@@ -303,6 +319,8 @@ impl State {
             address: self.place(id).and_then(|place| place.address),
             counts: cell.report.map(|(counts, _)| counts),
             report_age_ms: cell.report.map(|(_, at)| now.0.saturating_sub(at.0)),
+            emptying: cell.emptying.as_ref().map(|emptying| emptying.view(cell.residents)),
+            is_resting: cell.is_resting,
         }
     }
 }
@@ -315,7 +333,18 @@ fn active(state: &mut State, id: CellId) -> Result<&mut Cell, FleetError> {
 fn record(order: CellOrder) -> CellRecord {
     let CellOrder { swarm, image, port, capacity, memory_bytes, millicpus, on } = order;
     let state = CellState::Active;
-    CellRecord { swarm, image, port, capacity, memory_bytes, millicpus, on, state, start: None }
+    CellRecord {
+        swarm,
+        image,
+        port,
+        capacity,
+        memory_bytes,
+        millicpus,
+        on,
+        state,
+        is_draining: false,
+        start: None,
+    }
 }
 
 /// What becomes part of a service's description has to be plain.

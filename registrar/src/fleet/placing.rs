@@ -1,8 +1,11 @@
 //! What a choice of a cell is made from, and who asks for one.
 
+use std::time::Duration;
+
 use protocol::control::names::CellId;
 use protocol::control::roster::CellCounts;
 use protocol::{Timestamp, VolumeId};
+use tokio::time::Instant;
 
 use super::state::{Cell, State};
 use crate::choice::{self, Candidate, Explanation, Life, Machine, Seen, Wish};
@@ -26,7 +29,8 @@ impl State {
         tier: Tier,
         now: Timestamp,
     ) -> Result<CellId, NoRoom> {
-        let wish = Wish { policy: self.policy, last: self.last, needs: tier.needs() };
+        let (policy, last, needs) = (self.policy, self.last, tier.needs());
+        let wish = Wish { policy, last, needs, leaving: None };
         let candidates = self.candidates(now);
         let Some(cell) = choice::choose(&wish, &candidates) else {
             let capacity = candidates.iter().map(|one| u64::from(one.capacity)).sum();
@@ -52,7 +56,7 @@ impl State {
         choice::explain(&wish, &candidates)
     }
 
-    fn candidates(&self, now: Timestamp) -> Vec<Candidate<'_>> {
+    pub(super) fn candidates(&self, now: Timestamp) -> Vec<Candidate<'_>> {
         let active = self.cells.iter().filter(|(_, cell)| cell.record.is_active());
         active.map(|(id, cell)| self.candidate(*id, cell, now)).collect()
     }
@@ -65,6 +69,8 @@ impl State {
             capacity: cell.record.capacity,
             companions: 0,
             life: self.life(cell, now),
+            heard_ms: cell.heard.and_then(|heard| heard.steady(Instant::now())).map(millis),
+            is_resting: cell.is_resting,
             machine: self.machine(cell, now),
             on: &cell.record.on,
         }
@@ -74,7 +80,7 @@ impl State {
     /// it got it, or when the registrar began.
     fn life(&self, cell: &Cell, now: Timestamp) -> Life {
         match &cell.record.start {
-            _ if cell.is_leaving => Life::Retired,
+            _ if cell.is_leaving || cell.record.is_draining => Life::Retired,
             None => Life::Waiting,
             Some(start) => {
                 let reported = cell.report.map(|(CellCounts { .. }, at)| at);
@@ -99,6 +105,10 @@ impl State {
             }),
         })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn age(at: Timestamp, now: Timestamp) -> u64 {

@@ -54,6 +54,9 @@ pub struct CellRecord {
     pub on: BTreeMap<String, String>,
     /// Whether it is to run.
     pub state: CellState,
+    /// Whether all who live in it are to go to other cells, and nobody is to come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_draining: bool,
     /// Its newest start; none before the first.
     pub start: Option<CellStart>,
 }

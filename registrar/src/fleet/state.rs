@@ -12,7 +12,10 @@ use protocol::control::roster::{CellCounts, Order, Position};
 use protocol::control::routes::{CellPlace, Route, Target};
 use protocol::{Term, Timestamp, VolumeId};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::emptying::Emptying;
+use super::heard::Heard;
 use super::history::History;
 use super::latest::Latest;
 use super::orders::Waiting;
@@ -25,6 +28,8 @@ pub(super) struct State {
     pub(super) run: u64,
     /// When that began.
     pub(super) since: Timestamp,
+    /// The same by the clock that measures silence.
+    pub(super) began: Instant,
     /// How cells are chosen.
     pub(super) policy: Policy,
     /// The one that was chosen last.
@@ -52,6 +57,14 @@ pub(super) struct Cell {
     pub(super) is_leaving: bool,
     /// What its process told last, and when.
     pub(super) report: Option<(CellCounts, Timestamp)>,
+    /// When it was heard, in this run of the registrar; whatever it asked or told is a sign.
+    pub(super) heard: Option<Heard>,
+    /// It was emptied because it was silent, and has not been heard for long enough since.
+    pub(super) is_resting: bool,
+    /// How it goes with emptying it.
+    pub(super) emptying: Option<Emptying>,
+    /// Up to which number its process has said that it knows the roster.
+    pub(super) taken: watch::Sender<u64>,
     /// The minutes before.
     pub(super) history: History,
 }
@@ -60,6 +73,9 @@ pub(super) struct Node {
     pub(super) swarm: SwarmName,
     pub(super) report: Option<(NodeReport, Timestamp)>,
     pub(super) wish: Option<Availability>,
+    /// It is to be drained, and not all who are in its cells can be moved: the engine may start
+    /// these elsewhere.
+    pub(super) is_stuck: bool,
 }
 
 /// What becomes true once it is durable.
@@ -75,6 +91,7 @@ impl State {
         Self {
             run,
             since,
+            began: Instant::now(),
             policy: Policy::default(),
             last: None,
             swarms: BTreeMap::new(),
@@ -100,7 +117,7 @@ impl State {
             Fact::Node(name, record) => {
                 let node = self.nodes.entry(name);
                 let node = node.or_insert_with(|| Node::new(record.swarm));
-                node.wish = Some(record.availability);
+                (node.wish, node.is_stuck) = (Some(record.availability), false);
                 self.plan_changed();
             }
             Fact::Cell(id, record) => self.apply_cell(id, record),
@@ -130,7 +147,7 @@ impl State {
         }
     }
 
-    fn plan_changed(&mut self) {
+    pub(super) fn plan_changed(&mut self) {
         self.plan += 1;
         self.plan_news.send_replace(());
     }
@@ -218,6 +235,10 @@ impl Cell {
             residents: 0,
             is_leaving: false,
             report: None,
+            heard: None,
+            is_resting: false,
+            emptying: None,
+            taken: watch::Sender::new(0),
             history: History::default(),
         }
     }
@@ -230,6 +251,6 @@ impl Cell {
 
 impl Node {
     pub(super) fn new(swarm: SwarmName) -> Self {
-        Self { swarm, report: None, wish: None }
+        Self { swarm, report: None, wish: None, is_stuck: false }
     }
 }

@@ -9,6 +9,7 @@ use protocol::NameError;
 
 use crate::error::{DeleteError, FeedError, LedgerError, RegisterError};
 use crate::fleet::FleetError;
+use crate::moving::MoveError;
 
 /// A problem as a client sees it. The web page shows the same words.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ problems! {
         "The operator starts warren with more ports, such as --ports 25000-32767,20000-24999, or deletes identities that nobody needs.";
     no_room = SERVICE_UNAVAILABLE, "no-room", "There is no room for another server",
         "The operator asks why (warren placement explain @NAME), adds a cell or gives one more room; then try again with the same Idempotency-Key.";
+    no_target = CONFLICT, "no-target", "She cannot go there",
+        "Change what the detail names, or name another cell; warren placement explain @NAME shows them all.";
     bad_tier = UNPROCESSABLE_ENTITY, "bad-tier", "There is no such tier here",
         "Leave the tier out, or register her where servers run in cells on other machines.";
     superseded = CONFLICT, "superseded", "Somebody else runs this cell",
@@ -190,8 +193,23 @@ impl From<FleetError> for Problem {
             | FleetError::TooMany(_)
             | FleetError::NoTermLeft(_) => Self::in_use(error),
             FleetError::BadCell(_) => Self::bad_cell(error),
+            FleetError::NoTarget(_) => Self::no_target(error).after(5),
             FleetError::Ledger(error) => error.into(),
             FleetError::Stopping => Self::stopping(error).after(5),
+        }
+    }
+}
+
+impl From<MoveError> for Problem {
+    fn from(error: MoveError) -> Self {
+        match error {
+            MoveError::Unknown(_) => Self::unknown(error),
+            MoveError::NoCell(_) | MoveError::Elsewhere { .. } => Self::in_use(error),
+            MoveError::Fleet(error) => error.into(),
+            MoveError::Busy(_) => Self::busy(error).after(5),
+            MoveError::NoEpochLeft(_) => Self::no_epoch_left(error),
+            MoveError::Ledger(error) => error.into(),
+            MoveError::Stopping => Self::stopping(error).after(5),
         }
     }
 }

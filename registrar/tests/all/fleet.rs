@@ -92,12 +92,12 @@ impl Fleet {
         Process { cell: grant.cell, term: grant.term }
     }
 
-    async fn routes(&self, query: &str) -> Routes {
+    pub async fn routes(&self, query: &str) -> Routes {
         let answer = self.ask(ROUTERS, Method::GET, &format!("/v1/routes?{query}"), "").await;
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    async fn plan(&self, query: &str) -> Plan {
+    pub async fn plan(&self, query: &str) -> Plan {
         let path = format!("/v1/swarms/eu-1/plan?{query}");
         let answer = self.ask(HOSTS, Method::GET, &path, "").await;
         serde_json::from_str(&answer.body).unwrap()
@@ -124,7 +124,7 @@ impl Process {
         fleet.ask(CELLS, Method::GET, &path, "").await
     }
 
-    async fn roster(&self, fleet: &Fleet, query: &str) -> Roster {
+    pub async fn roster(&self, fleet: &Fleet, query: &str) -> Roster {
         let answer = self.try_roster(fleet, query).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         serde_json::from_str(&answer.body).unwrap()

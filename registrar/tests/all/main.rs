@@ -12,6 +12,7 @@ mod deletion;
 mod feed;
 mod fleet;
 mod http;
+mod moving;
 mod page;
 mod patroni;
 mod placing;

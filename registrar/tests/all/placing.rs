@@ -13,7 +13,7 @@ use crate::http::{ask, service};
 use crate::world::{World, id, name, run};
 
 /// Two cells with room for two each: the first on n1, the second on n2.
-async fn two_cells(world: &World) -> (Fleet, [Process; 2]) {
+pub async fn two_cells(world: &World) -> (Fleet, [Process; 2]) {
     let fleet = Fleet::with_a_cell(world).await;
     let second = r#"{"swarm":"eu-1","image":"warren-cell:1","port":7002,"capacity":2,
         "memory_bytes":1000000,"millicpus":500,"on":{"zone":"b"}}"#;
@@ -24,7 +24,7 @@ async fn two_cells(world: &World) -> (Fleet, [Process; 2]) {
     (fleet, processes)
 }
 
-async fn start(fleet: &Fleet, number: u16) -> Process {
+pub async fn start(fleet: &Fleet, number: u16) -> Process {
     let body = json!({"node": format!("n{number}"), "version": "1"}).to_string();
     let path = format!("/v1/cells/cell-{number}/terms");
     let grant = fleet.ask(CELLS, Method::POST, &path, &body).await;
@@ -38,7 +38,7 @@ async fn report_nodes(fleet: &Fleet) {
     }
 }
 
-async fn explain(fleet: &Fleet, who: &str) -> Value {
+pub async fn explain(fleet: &Fleet, who: &str) -> Value {
     let path = format!("/v1/identities/{who}/placement");
     let answer = fleet.admin(Method::GET, &path, "").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
@@ -54,13 +54,13 @@ fn rules(explanation: &Value) -> [Vec<String>; 2] {
     })
 }
 
-async fn set_node(fleet: &Fleet, node: &str, availability: &str) {
+pub async fn set_node(fleet: &Fleet, node: &str, availability: &str) {
     let body = json!({ "availability": availability }).to_string();
     let set = fleet.admin(Method::PATCH, &format!("/v1/nodes/{node}"), &body).await;
     assert_eq!(set.status, StatusCode::OK, "{}", set.body);
 }
 
-async fn register(fleet: &Fleet, processes: &[Process; 2], who: &str, key: u8) -> u16 {
+pub async fn register(fleet: &Fleet, processes: &[Process; 2], who: &str, key: u8) -> u16 {
     let [first, second] = processes;
     let cell = tokio::select! {
         answer = first.work(fleet, obey) => panic!("{}", answer.body),

@@ -16,7 +16,7 @@ use testkit::{Certificate, PostgresServer};
 
 use crate::relay::{Cut, Relay};
 use crate::world::{World, changes, id, name, snapshot, state};
-use crate::{crash, deletion, feed, fleet, registration};
+use crate::{crash, deletion, feed, fleet, moving, registration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,6 +50,7 @@ fn what_holds_for_the_embedded_store_holds_in_postgresql() {
         feed::ON_EACH_STORE,
         crash::ON_EACH_STORE,
         fleet::ON_EACH_STORE,
+        moving::ON_EACH_STORE,
     ];
     for (name, body) in all.into_iter().flatten() {
         println!("{name}");

@@ -25,7 +25,7 @@ use tracing::warn;
 pub use self::course::RosterFault;
 pub use self::registrar::{AskError, Asked, CellRegistrar, HttpsRegistrar};
 use crate::cell::Cell;
-use crate::limits::{REPORT_INTERVAL, ROSTER_TURN_MIN};
+use crate::limits::{CELL_REPORT_INTERVAL, ROSTER_TURN_MIN};
 use course::Course;
 use outcomes::Outcomes;
 use registrar::{chain, pause};
@@ -160,7 +160,7 @@ impl Follower {
             if !self.outcomes.told(&report.done) {
                 tokio::select! {
                     () = self.outcomes.news() => {}
-                    () = sleep(REPORT_INTERVAL) => {}
+                    () = sleep(CELL_REPORT_INTERVAL) => {}
                 }
             }
         }

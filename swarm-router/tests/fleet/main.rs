@@ -8,4 +8,5 @@ mod following;
 mod holding;
 mod integrity;
 mod marks;
+mod moving;
 mod world;

@@ -11,6 +11,7 @@ use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
 use protocol::control::roster::CellCounts;
 use protocol::{AtSign, Term, Timestamp};
+use registrar::Cause;
 use registrar::choice::{Explanation, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -40,6 +41,10 @@ pub struct NodeView {
     pub report_age_ms: Option<u64>,
     pub report: Option<NodeReport>,
     pub cells: Vec<CellId>,
+    #[serde(default)]
+    pub identities: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_stuck: bool,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -61,6 +66,12 @@ pub struct CellView {
     pub report_age_ms: Option<u64>,
     pub counts: Option<CellCounts>,
     pub address: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emptying: Option<EmptyingView>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_resting: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_draining: bool,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -72,6 +83,29 @@ pub struct StartView {
     pub node: NodeName,
     pub version: String,
     pub since: Timestamp,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// How it goes with moving all who live in a cell to others.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EmptyingView {
+    pub cause: Cause,
+    pub moved: u64,
+    pub left: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A move that is done.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MoveView {
+    pub identity: AtSign,
+    pub from: CellId,
+    pub to: CellId,
+    pub is_known: bool,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -178,6 +212,19 @@ impl Api {
 
     pub async fn delete_cell(&self, cell: CellId) -> Result<(), Failure> {
         self.ask(Method::DELETE, &format!("/v1/cells/{cell}"), None).await.map(drop)
+    }
+
+    pub async fn node(&self, node: &NodeName) -> Result<NodeView, Failure> {
+        self.get(&format!("/v1/nodes/{node}")).await
+    }
+
+    pub async fn relocate(
+        &self,
+        identity: &AtSign,
+        to: Option<CellId>,
+    ) -> Result<MoveView, Failure> {
+        let path = format!("/v1/identities/{}/placement", encode(identity));
+        parsed(&self.ask(Method::POST, &path, Some(&json!({ "to": to }))).await?)
     }
 
     pub async fn explain(

@@ -33,12 +33,23 @@ fn row(cell: &CellView) -> [String; 7] {
     ]
 }
 
+/// Of one that runs.
+fn word(cell: &CellView) -> &'static str {
+    match (cell.is_draining, &cell.emptying) {
+        (true, _) if cell.identities == 0 => "emptied",
+        (true, _) => "drains",
+        (false, Some(emptying)) if emptying.left > 0 && emptying.why.is_some() => "stuck",
+        (false, _) if cell.is_resting => "rests",
+        (false, _) => "runs",
+    }
+}
+
 /// What it does, as far as is known.
 pub fn state(cell: &CellView) -> String {
     match (cell.state.as_str(), &cell.start, cell.report_age_ms) {
         ("active", None, _) => "waiting".to_owned(),
         ("active", Some(_), None) => "silent".to_owned(),
-        ("active", Some(_), Some(_)) if cell.is_reporting() => "runs".to_owned(),
+        ("active", Some(_), Some(_)) if cell.is_reporting() => word(cell).to_owned(),
         ("active", Some(_), Some(millis)) => format!("silent {}", age(millis)),
         (other, ..) => short(other, 8),
     }

@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod drain;
 mod list;
 mod quantity;
 mod show;
@@ -32,6 +33,11 @@ pub enum CellsCommand {
     Set(SetCellArgs),
     /// Renew the image of a swarm's cells, ring by ring; what fails is put back
     Upgrade(UpgradeArgs),
+    /// Have all who live in a cell go to other cells, and nobody come
+    #[command(after_help = "Example: warren cell drain cell-7 --wait")]
+    Drain(DrainCellArgs),
+    /// Let a cell that was drained take identities again
+    Activate(OneCell),
     /// Have a cell run no more; it must be empty
     Delete(DeleteCellArgs),
 }
@@ -117,6 +123,14 @@ pub struct CellChanges {
 }
 
 #[derive(Debug, Args)]
+pub struct DrainCellArgs {
+    #[command(flatten)]
+    pub one: OneCell,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DeleteCellArgs {
     #[command(flatten)]
     pub one: OneCell,
@@ -133,6 +147,8 @@ pub async fn run(command: &CellsCommand) -> Result<ExitCode, Failure> {
         CellsCommand::Show(args) => show::show(args).await,
         CellsCommand::Set(args) => change::set(args).await,
         CellsCommand::Upgrade(args) => upgrade::upgrade(args).await,
+        CellsCommand::Drain(args) => drain::drain(args).await,
+        CellsCommand::Activate(args) => drain::activate(args).await,
         CellsCommand::Delete(args) => change::delete(args).await,
     }?;
     Ok(ExitCode::SUCCESS)

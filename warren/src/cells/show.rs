@@ -1,8 +1,10 @@
 //! `warren cell show`
 
+use registrar::Cause;
+
 use super::OneCell;
 use super::list::state;
-use crate::api::{Api, CellView};
+use crate::api::{Api, CellView, EmptyingView};
 use crate::failure::Failure;
 use crate::output;
 use crate::table::{age, bytes, fact, labels};
@@ -28,6 +30,9 @@ pub fn facts(cell: &CellView) -> Result<(), Failure> {
     let millis = cell.millicpus;
     fact("processors", format_args!("at most {}.{:03}", millis / 1_000, millis % 1_000))?;
     fact("on", labels(&cell.on))?;
+    if let Some(emptying) = &cell.emptying {
+        fact("emptied", emptied(emptying))?;
+    }
     if let Some(start) = &cell.start {
         fact("term", format_args!("{} since {}", start.term, start.since))?;
         fact("node", &start.node)?;
@@ -41,4 +46,16 @@ pub fn facts(cell: &CellView) -> Result<(), Failure> {
         fact("fenced", counts.fenced)?;
     }
     Ok(())
+}
+
+/// Why, how far, and what is in the way.
+fn emptied(emptying: &EmptyingView) -> String {
+    let EmptyingView { cause, moved, left, why, .. } = emptying;
+    let cause = match cause {
+        Cause::Lost => "it was silent",
+        Cause::Drain => "it was to be",
+        Cause::Order => "an operator moved them",
+    };
+    let why = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    format!("{cause}: {moved} gone, {left} here{why}")
 }

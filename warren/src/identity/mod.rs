@@ -3,9 +3,11 @@
 mod delete;
 mod list;
 mod register;
+mod relocate;
 mod show;
 
 pub use delete::delete;
 pub use list::list;
 pub use register::register;
+pub use relocate::relocate;
 pub use show::show;

@@ -1,5 +1,7 @@
 //! `warren node drain`, `activate` and `pause`
 
+use std::cell::Cell;
+
 use protocol::control::fleet::Availability;
 use protocol::control::names::NodeName;
 
@@ -8,7 +10,7 @@ use super::{DrainArgs, OneNode, word};
 use crate::api::{Api, CellView};
 use crate::failure::Failure;
 use crate::output;
-use crate::waiting::{Progress, until};
+use crate::waiting::{Progress, WaitArgs, until};
 
 /// Tells the registrar what is wanted of a machine.
 pub async fn set(args: &OneNode, availability: Availability) -> Result<(), Failure> {
@@ -32,6 +34,7 @@ pub async fn drain(args: &DrainArgs) -> Result<(), Failure> {
         }
         return Ok(());
     }
+    empty(&api, &args.wait, &node).await?;
     let most = running_on(&before, &node);
     let look = || async {
         let left = running_on(&api.cells().await?, &node);
@@ -43,6 +46,20 @@ pub async fn drain(args: &DrainArgs) -> Result<(), Failure> {
         output::line(format_args!("{node} runs no cell any more."))?;
     }
     Ok(())
+}
+
+/// Waits until nobody lives in the machine's cells any more, or some can be moved nowhere: they go with
+/// their cells.
+async fn empty(api: &Api, wait: &WaitArgs, node: &NodeName) -> Result<(), Failure> {
+    let most = Cell::new(0);
+    let look = || async {
+        let seen = api.node(node).await?;
+        let left = if seen.is_stuck { 0 } else { seen.identities };
+        most.set(most.get().max(left));
+        let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        Ok(Progress { done: count(most.get() - left), of: count(most.get()) })
+    };
+    until(wait, &format!("moving from {node}"), look).await
 }
 
 async fn want(api: &Api, args: &OneNode, wanted: Availability) -> Result<NodeName, Failure> {

@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Front> {
         .route("/nodes/{node}", node)
         .route("/swarms", get(operators::swarms).post(operators::add_swarm))
         .route("/swarms/{swarm}", get(operators::swarm).delete(operators::remove_swarm))
-        .route("/identities/{name}/placement", get(placement::explain))
+        .route("/identities/{name}/placement", get(placement::explain).post(placement::change))
         .route("/swarms/{swarm}/plan", get(hosts::plan))
 }
 

@@ -6,10 +6,11 @@ use protocol::AtSign;
 use protocol::control::names::CellId;
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Front, PathText, Problem, query};
+use super::{Asked, Body, Front, PathText, Problem, json, query};
 use crate::choice::{Explanation, Labels, Policy, Wish};
 use crate::http::token::OfOperators;
 use crate::limits::CELL_LABELS_MAX;
+use crate::moving::Move;
 use crate::state::State as NameState;
 
 /// How one would choose; the registrar's own policy where none is named.
@@ -53,9 +54,29 @@ pub(super) async fn explain(
         (None, None) => Labels::new(),
     };
     let cell = identity.as_ref().and_then(|identity| identity.cell);
-    let explanation = fleet.explain(Wish { policy, needs, last: None }, cell);
+    let explanation = fleet.explain(Wish { policy, needs, ..Wish::default() }, cell);
     let state = identity.map(|identity| identity.state);
     Ok(Json(Placement { identity: name, state, cell, explanation }))
+}
+
+/// Where somebody is to go; nowhere in particular without a cell.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoveOrder {
+    #[serde(default)]
+    to: Option<CellId>,
+}
+
+pub(super) async fn change(
+    OfOperators(_): OfOperators,
+    State(front): State<Front>,
+    path: PathText,
+    body: Body,
+) -> Result<Json<Move>, Problem> {
+    let axum::extract::Path(text) =
+        path.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let (name, MoveOrder { to }) = (AtSign::parse(&text)?, json(body)?);
+    Ok(Json(front.registrar.move_identity(name, to).await?))
 }
 
 fn labels(text: &str) -> Result<Labels, Problem> {
