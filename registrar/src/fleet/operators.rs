@@ -8,7 +8,7 @@ use std::sync::Arc;
 use protocol::Timestamp;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
-use protocol::control::roster::CellCounts;
+use protocol::control::roster::{CellCounts, IllServer};
 use serde::{Deserialize, Serialize};
 
 use super::cells::known;
@@ -83,6 +83,9 @@ pub struct CellView {
     counts: Option<CellCounts>,
     /// How old that is.
     report_age_ms: Option<i64>,
+    /// Servers that did not get on lately.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ill: Vec<IllServer>,
 }
 
 impl Fleet {
@@ -303,6 +306,7 @@ impl State {
             address: self.place(id).and_then(|place| place.address),
             counts: cell.report.map(|(counts, _)| counts),
             report_age_ms: cell.report.map(|(_, at)| now.0.saturating_sub(at.0)),
+            ill: cell.ill.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
 use protocol::control::placement::Placement;
-use protocol::control::roster::{CellCounts, Order, Position};
+use protocol::control::roster::{CellCounts, IllServer, Order, Position};
 use protocol::control::routes::{CellPlace, Route, Target};
 use protocol::{Term, Timestamp, VolumeId};
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ pub(super) struct Cell {
     pub(super) is_leaving: bool,
     /// What its process told last, and when.
     pub(super) report: Option<(CellCounts, Timestamp)>,
+    /// Of whom it told then that she did not get on.
+    pub(super) ill: Vec<IllServer>,
     /// The minutes before.
     pub(super) history: History,
 }
@@ -218,6 +220,7 @@ impl Cell {
             residents: 0,
             is_leaving: false,
             report: None,
+            ill: Vec::new(),
             history: History::default(),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use net::https::Method;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
-use protocol::control::roster::CellCounts;
+use protocol::control::roster::{CellCounts, IllServer};
 use protocol::{AtSign, Term, Timestamp};
 use registrar::choice::{Explanation, Policy};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,8 @@ pub struct CellView {
     pub report_age_ms: Option<u64>,
     pub counts: Option<CellCounts>,
     pub address: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ill: Vec<IllServer>,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }

@@ -4,7 +4,7 @@ mod change;
 mod create;
 mod list;
 mod quantity;
-mod show;
+pub mod show;
 mod upgrade;
 
 use std::num::NonZeroU16;

@@ -1,5 +1,7 @@
 //! `warren cell show`
 
+use protocol::control::roster::IllServer;
+
 use super::OneCell;
 use super::list::state;
 use crate::api::{Api, CellView};
@@ -39,6 +41,17 @@ pub fn facts(cell: &CellView) -> Result<(), Failure> {
         fact("connections", counts.connections)?;
         fact("memory used", bytes(counts.memory_bytes))?;
         fact("fenced", counts.fenced)?;
+        fact("restarts", counts.restarts)?;
+        fact("quarantined", counts.quarantined)?;
+    }
+    for ill in &cell.ill {
+        fact("ill", format_args!("{}: {}", ill.identity, illness(ill)))?;
     }
     Ok(())
+}
+
+/// What is wrong with a server.
+pub fn illness(ill: &IllServer) -> String {
+    let standing = if ill.is_quarantined { "left alone for a while, " } else { "" };
+    format!("{standing}restarted {} times in ten minutes, {}", ill.restarts, ill.why)
 }
