@@ -36,15 +36,29 @@ impl Term {
     }
 }
 
+/// Bits of a store's epoch below the term: which restart of one server within one start of its cell.
+const RESTART_BITS: u32 = 8;
+
 impl Epoch {
     /// With which a cell opens a store: the placement's epoch comes first, so a new placement shuts
     /// out every start of the old cell; the term comes second, so a new start of the same cell shuts
-    /// out the older ones. `None` for a placement that was renewed more than four thousand million
+    /// out the older ones; last comes how often the cell had to give this one server up and start it
+    /// anew, so the new one shuts out the one that hangs. `None` for a placement that was renewed more
+    /// than four thousand million times, and for a cell that was started more than sixteen million
     /// times.
     #[must_use]
-    pub fn within(self, term: Term) -> Option<Self> {
+    pub fn within(self, term: Term, restart: u8) -> Option<Self> {
         let placement = u32::try_from(self.number()).ok()?;
-        Self::from_number(u64::from(placement) << 32 | u64::from(term.number()))
+        let term = Some(term.number()).filter(|term| *term < 1 << (32 - RESTART_BITS))?;
+        let below = u64::from(term) << RESTART_BITS | u64::from(restart);
+        Self::from_number(u64::from(placement) << 32 | below)
+    }
+
+    /// The placement's epoch and the restart of one that was made so; `None` for a plain one.
+    #[must_use]
+    pub fn apart(self) -> Option<(Self, u8)> {
+        let [restart, ..] = self.number().to_le_bytes();
+        Some((Self::from_number(self.number() >> 32)?, restart))
     }
 }
 
@@ -67,12 +81,17 @@ mod tests {
 
     #[test]
     fn a_new_placement_is_above_every_term_of_the_old_one() {
-        let last = Term::from_number(u32::MAX).unwrap();
+        let last = Term::from_number((1 << 24) - 1).unwrap();
         let (first, second) = (Epoch::FIRST, Epoch::FIRST.next().unwrap());
-        assert!(first.within(Term::FIRST) < first.within(Term::FIRST.next().unwrap()));
-        assert!(first.within(last) < second.within(Term::FIRST));
-        assert!(second < first.within(Term::FIRST).unwrap(), "also above a store without terms");
-        assert_eq!(Epoch::from_number(1 << 32).unwrap().within(Term::FIRST), None);
-        assert_eq!(last.next(), None);
+        let of = |epoch: Epoch, term, restart| epoch.within(term, restart).unwrap();
+        assert!(of(first, Term::FIRST, 0) < of(first, Term::FIRST, 1));
+        assert!(of(first, Term::FIRST, u8::MAX) < of(first, Term::FIRST.next().unwrap(), 0));
+        assert!(of(first, last, u8::MAX) < of(second, Term::FIRST, 0));
+        assert!(second < of(first, Term::FIRST, 0), "also above a store without terms");
+        assert_eq!(of(second, last, 7).apart(), Some((second, 7)));
+        assert_eq!(second.apart(), None);
+        assert_eq!(Epoch::from_number(1 << 32).unwrap().within(Term::FIRST, 0), None);
+        assert_eq!(first.within(last.next().unwrap(), 0), None);
+        assert_eq!(Term::from_number(u32::MAX).unwrap().next(), None);
     }
 }

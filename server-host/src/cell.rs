@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use net::accept::Gate;
@@ -11,6 +11,7 @@ use net::drain::Drain;
 use net::telemetry::Metrics;
 use net::tls::ServerTls;
 use protocol::control::placement::Placement;
+use protocol::control::roster::IllServer;
 use protocol::{AtSign, Epoch, Term, VolumeId};
 use server::{Server, World};
 use storage::{VolumeSet, Volumes};
@@ -18,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::error::CellError;
+use crate::health::{Illness, Patience};
 use crate::limits;
 use crate::reminders::Reminders;
 use crate::shelf::Shelf;
@@ -30,6 +32,8 @@ pub struct CellConfig {
     /// Which start of the cell this is, where other processes may open the same volumes; none where
     /// there are no others.
     pub term: Option<Term>,
+    /// When a server is given up that does not get on.
+    pub patience: Patience,
 }
 
 /// A server that lives here.
@@ -54,6 +58,10 @@ pub struct CellCounters {
     pub wakes_failed: u64,
     /// Servers that were found to run elsewhere, since the start.
     pub fenced: u64,
+    /// Servers that did not get on and were started again, since the start.
+    pub restarts: u64,
+    /// Of the servers, those that are left asleep because that happened too often.
+    pub quarantined: usize,
     /// Open connections.
     pub connections: usize,
     /// Sleepers that will be woken because something waits in them.
@@ -91,6 +99,7 @@ pub(crate) struct Counts {
     pub(crate) wakes: AtomicU64,
     pub(crate) wakes_failed: AtomicU64,
     pub(crate) fenced: AtomicU64,
+    pub(crate) restarts: AtomicU64,
     pub(crate) wake_micros: AtomicU64,
 }
 
@@ -117,11 +126,16 @@ pub(crate) struct Tenants {
     pub(crate) awake: HashMap<VolumeId, u32>,
     /// Sleepers in whom something waits.
     pub(crate) reminders: Reminders,
+    /// Those that did not get on.
+    pub(crate) ill: HashMap<VolumeId, Illness>,
+    /// What was given up and may still hang.
+    pub(crate) lost: Vec<Weak<Server>>,
 }
 
 impl Tenants {
     fn forget(&mut self, volume: VolumeId) {
         self.all.remove(&volume);
+        self.ill.remove(&volume);
         self.reminders.forget(volume);
     }
 }
@@ -172,6 +186,7 @@ impl Cell {
         if cell.0.shelf.is_shared() {
             drain.spawn(crate::looks::keep_looking(Arc::clone(&cell.0)));
         }
+        drain.spawn(crate::health::keep_well(Arc::clone(&cell.0)));
         drain.spawn(crate::wake::put_idle_servers_to_sleep(Arc::clone(&cell.0)));
         cell
     }
@@ -194,6 +209,7 @@ impl Cell {
                 return Ok(());
             }
             crate::settle::begin_settling(&self.0, &mut tenants, placement.volume);
+            tenants.ill.remove(&placement.volume);
             if let Some(tenant) = tenants.all.get_mut(&placement.volume) {
                 (tenant.resident, tenant.standing) = (resident, Standing::Welcome);
             }
@@ -317,6 +333,12 @@ impl Cell {
         });
     }
 
+    /// Those of the servers that did not get on lately.
+    #[must_use]
+    pub fn ill(&self) -> Vec<IllServer> {
+        self.0.tenants().ill()
+    }
+
     /// Adds the connections' figures to the metrics, in a registry that carries the cell's prefix.
     pub fn register(&self, metrics: &mut Metrics) {
         self.0.gate.register(metrics);
@@ -325,15 +347,18 @@ impl Cell {
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> CellCounters {
-        let (residents, awake, reminders) = {
+        let (residents, awake, reminders, quarantined) = {
             let tenants = self.0.tenants();
-            (tenants.all.len(), tenants.awake.len(), tenants.reminders.len())
+            let Tenants { all, awake, reminders, .. } = &*tenants;
+            (all.len(), awake.len(), reminders.len(), tenants.quarantined())
         };
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         CellCounters {
             residents,
             awake,
             reminders,
+            quarantined,
+            restarts: read(&self.0.counts.restarts),
             connections: self.0.gate.connections(),
             fenced: read(&self.0.counts.fenced),
             wakes: read(&self.0.counts.wakes),

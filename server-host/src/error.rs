@@ -40,7 +40,10 @@ pub enum CellError {
     /// Her store was opened elsewhere; this cell serves her again after a newer placement.
     #[error("the server of {0} runs elsewhere")]
     Fenced(AtSign),
-    /// The placement was renewed more often than epochs can be told apart.
+    /// It did not get on again and again, and is left asleep for a while.
+    #[error("the server of {0} did not get on again and again, and is left alone for a while")]
+    Quarantined(AtSign),
+    /// The placement was renewed, or the server given up, more often than epochs can be told apart.
     #[error("there is no epoch left for {0}")]
     NoEpoch(AtSign),
     /// It has as many servers as it takes.

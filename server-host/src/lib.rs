@@ -14,6 +14,9 @@
 //! whether it is still what it made; which identities live in a cell, the cell hears from the
 //! registrar. An agent that is gone leaves the cells as they are.
 //!
+//! **How it fails:** a server that hangs or breaks off is given up and started again alone (`health`),
+//! with a higher epoch; its neighbours go on. A cell that hangs as a whole is its engine's to restart.
+//!
 //! A sleeping server has no task, no thread, no file handle and no buffer; it is one entry of a
 //! table, or of two while it has undelivered notifications.
 
@@ -22,6 +25,7 @@ mod cell;
 mod door;
 mod error;
 pub mod follow;
+mod health;
 mod limits;
 mod looks;
 mod reminders;
@@ -32,3 +36,4 @@ mod wake;
 pub use cell::{Cell, CellConfig, CellCounters, Resident};
 pub use door::Door;
 pub use error::CellError;
+pub use health::Patience;

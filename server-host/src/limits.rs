@@ -105,6 +105,34 @@ pub const CELL_SCRATCH_BYTES: i64 = 256 * 1024 * 1024;
 /// Threads of a cell.
 pub const CELL_PIDS_MAX: i64 = 2_048;
 
+/// How often a cell examines those who are awake.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// A store that is at one step for longer than this, while something waits for it, hangs.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(10);
+/// A command that takes longer hangs: no sound one can, whoever it asks.
+pub const COMMAND_PATIENCE: Duration = Duration::from_secs(240);
+/// A store that takes longer to open hangs.
+pub const OPEN_PATIENCE: Duration = Duration::from_secs(30);
+/// A server that takes longer to end hangs.
+pub const SHUT_PATIENCE: Duration = Duration::from_secs(30);
+/// A server that was given up is started again at once, the second time after this; it doubles…
+pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// …up to this…
+pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(8);
+/// …and one that is given up more often than this…
+pub const RESTARTS_MAX: usize = 5;
+/// …within this time…
+pub const RESTARTS_WINDOW: Duration = Duration::from_secs(600);
+/// …is left asleep for this long.
+pub const QUARANTINE: Duration = Duration::from_secs(600);
+/// Servers that were given up and still hang in something, in one cell; beyond that there is no
+/// second try for anybody.
+pub const LOST_MAX: usize = 32;
+/// Servers that did not get on, in one report.
+pub const REPORT_ILL_MAX: usize = 64;
+/// How long one look may hold up the looks at others.
+pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How often a cell looks whether the stores of those who are awake were opened elsewhere.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 

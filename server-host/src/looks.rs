@@ -9,7 +9,7 @@ use std::sync::Arc;
 use protocol::VolumeId;
 use server::Lookout;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::cell::{Inner, State};
 use crate::limits;
@@ -25,7 +25,9 @@ pub(crate) async fn keep_looking(inner: Arc<Inner>) {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let inner = Arc::clone(&inner);
                 tokio::spawn(async move {
-                    if lookout.renew().await.is_err() {
+                    // A look that hangs goes on by itself, and no second one is begun beside it.
+                    let looked = timeout(limits::LOOK_PATIENCE, lookout.renew()).await;
+                    if matches!(looked, Ok(Err(_))) {
                         lost(&inner, volume, &lookout);
                     }
                     drop(place);

@@ -7,10 +7,11 @@ use std::time::Duration;
 use protocol::VolumeId;
 use server::Server;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::cell::{Inner, State, Tenants};
+use crate::health::{self, Ill};
 use crate::limits;
 use crate::wake::is_under_way;
 
@@ -102,12 +103,15 @@ pub(crate) fn begin_settling(
     tenants.awake.remove(&volume);
     let inner = Arc::clone(inner);
     tokio::spawn(async move {
-        let (waits, next_try) = (server.waiting() > 0, server.next_try());
-        shut_down(server).await;
+        let (waits, next_try) = (server.may_wait(), server.next_try());
+        let is_down = shut_down(server, inner.config.patience.shut).await;
         if !waits {
             forget_waiting(&inner, volume).await;
         }
         let mut tenants = inner.tenants();
+        if !is_down {
+            health::note(&inner, &mut tenants, volume, Ill::ClosingHangs);
+        }
         if let Some(tenant) = tenants.all.get_mut(&volume) {
             tenant.state = State::Asleep;
             if waits {
@@ -134,20 +138,31 @@ async fn forget_waiting(inner: &Inner, volume: VolumeId) {
     }
 }
 
-/// Ends a server, and leaves its log compact and closed.
-pub(crate) async fn shut_down(server: Arc<Server>) {
+/// Ends a server, and leaves its log compact and closed. One that does not let itself be ended in time
+/// is given up; false then.
+pub(crate) async fn shut_down(server: Arc<Server>, patience: Duration) -> bool {
     let identity = server.identity().clone();
-    let Some(store) = server.shut().await else {
-        warn!(%identity, "the server did not let go of its store in time");
-        return;
+    let (held, overseer) = (Arc::downgrade(&server), server.overseer().clone());
+    let ending = async {
+        let Some(store) = server.shut().await else { return false };
+        let closed = tokio::task::spawn_blocking(move || {
+            let maintained = store.maintain().map(drop).map_err(|error| error.to_string());
+            let closed = store.close().map_err(|error| error.to_string());
+            maintained.and(closed)
+        });
+        if let Ok(Err(error)) = closed.await {
+            // Nothing that was acknowledged is in danger: opening it again finds it all.
+            warn!(%identity, error, "the store was not closed cleanly");
+        }
+        true
     };
-    let closed = tokio::task::spawn_blocking(move || {
-        let maintained = store.maintain().map(drop).map_err(|error| error.to_string());
-        let closed = store.close().map_err(|error| error.to_string());
-        maintained.and(closed)
-    });
-    if let Ok(Err(error)) = closed.await {
-        // Nothing that was acknowledged is in danger: opening it again finds it all.
-        warn!(%identity, error, "the store was not closed cleanly");
+    let is_down = timeout(patience, ending).await.unwrap_or(false);
+    if !is_down {
+        warn!(%identity, "the server did not let go of its store in time");
+        match held.upgrade() {
+            Some(server) => server.give_up(),
+            None => overseer.give_up(),
+        }
     }
+    is_down
 }

@@ -22,6 +22,7 @@ use tracing::{debug, error, warn};
 
 use crate::cell::{Inner, Resident, Standing, State, Tenant, Tenants};
 use crate::error::CellError;
+use crate::health::{self, Ill, Leave};
 use crate::limits;
 use crate::settle::{self, begin_settling, is_napping, is_unused};
 
@@ -29,6 +30,10 @@ use crate::settle::{self, begin_settling, is_napping, is_unused};
 /// reason with two colons, which is what client parsers need.
 const CANNOT_WAKE: &[u8] =
     b"@error:AT0010-Internal server error : this server cannot be started now, its operator finds the reason in the log\n@";
+
+/// The same for one that is quarantined.
+const QUARANTINED: &[u8] =
+    b"@error:AT0024-Server is paused : this server failed again and again and is left alone for a while, its operator is told\n@";
 
 /// One connection, from its first byte to its last.
 pub(crate) async fn serve(
@@ -42,9 +47,10 @@ pub(crate) async fn serve(
         Ok(Ok(server)) => server.serve_from(stream, Some(client.ip()), inner.drain.clone()).await,
         Ok(Err(error)) => {
             debug!(%volume, %client, %error, "a client was refused");
-            refuse(&mut stream).await;
+            let is_quarantined = matches!(error, CellError::Quarantined(_));
+            refuse(&mut stream, if is_quarantined { QUARANTINED } else { CANNOT_WAKE }).await;
         }
-        Err(_) => refuse(&mut stream).await,
+        Err(_) => refuse(&mut stream, CANNOT_WAKE).await,
     }
 }
 
@@ -57,9 +63,9 @@ async fn shake_hands(inner: &Inner, stream: std::net::TcpStream) -> Option<Serve
     }
 }
 
-async fn refuse(stream: &mut ServerStream) {
+async fn refuse(stream: &mut ServerStream, why: &[u8]) {
     let farewell = async {
-        stream.write_all(CANNOT_WAKE).await?;
+        stream.write_all(why).await?;
         stream.shutdown().await
     };
     let _ = tokio::time::timeout(limits::REFUSAL_DEADLINE, farewell).await;
@@ -69,6 +75,8 @@ async fn refuse(stream: &mut ServerStream) {
 enum Found {
     Awake(Arc<Server>),
     Changing(watch::Receiver<()>),
+    /// It may not be woken before.
+    Paused(Instant),
     /// It was asleep, and the finder is the one to wake it.
     ToWake(Resident, watch::Sender<()>),
 }
@@ -79,6 +87,7 @@ pub(crate) async fn awake(inner: &Arc<Inner>, volume: VolumeId) -> Result<Arc<Se
         match find(inner, volume)? {
             Found::Awake(server) => return Ok(server),
             Found::ToWake(resident, done) => return wake(inner, volume, resident, done).await,
+            Found::Paused(until) => tokio::time::sleep_until(until).await,
             // The sender is dropped once the state has settled; that is what is waited for.
             Found::Changing(mut changing) => while changing.changed().await.is_ok() {},
         }
@@ -87,6 +96,7 @@ pub(crate) async fn awake(inner: &Arc<Inner>, volume: VolumeId) -> Result<Arc<Se
 
 fn find(inner: &Inner, volume: VolumeId) -> Result<Found, CellError> {
     let mut tenants = inner.tenants();
+    let leave = tenants.leave(volume);
     let tenant = tenants.all.get_mut(&volume).ok_or(CellError::Unknown(volume))?;
     match tenant.standing {
         Standing::Welcome => {}
@@ -96,11 +106,17 @@ fn find(inner: &Inner, volume: VolumeId) -> Result<Found, CellError> {
     Ok(match &tenant.state {
         State::Awake(server) => Found::Awake(Arc::clone(server)),
         State::Changing(changing) if is_under_way(changing) => Found::Changing(changing.clone()),
-        State::Asleep | State::Changing(_) => {
-            let (done, changing) = watch::channel(());
-            tenant.state = State::Changing(changing);
-            Found::ToWake(tenant.resident.clone(), done)
-        }
+        State::Asleep | State::Changing(_) => match leave {
+            Leave::Quarantined => {
+                return Err(CellError::Quarantined(tenant.resident.identity.clone()));
+            }
+            Leave::At(until) => Found::Paused(until),
+            Leave::Now => {
+                let (done, changing) = watch::channel(());
+                tenant.state = State::Changing(changing);
+                Found::ToWake(tenant.resident.clone(), done)
+            }
+        },
     })
 }
 
@@ -142,14 +158,29 @@ async fn open(
         (inner.shelf.clone(), Arc::clone(&inner.world), resident.clone());
     let waiting = Arc::clone(&inner.waiting);
     let remind: Remind = Arc::new(move || waiting.add(volume));
-    let opening = tokio::task::spawn_blocking(move || {
+    let identity = resident.identity.clone();
+    let mut opening = tokio::task::spawn_blocking(move || {
         let looked = shelf.is_shared().then(Instant::now);
         let store = shelf.open(volume, &resident)?;
         let (identity, hosting) = (resident.identity, Hosting { remind: Some(remind), looked });
         Server::open_hosted(identity.clone(), store, world, hosting)
             .map_err(|source| CellError::Server { identity, source })
     });
-    opening.await.map_err(|_| CellError::Closing)?
+    match tokio::time::timeout(inner.config.patience.open, &mut opening).await {
+        Ok(opened) => opened.map_err(|_| CellError::Closing)?,
+        Err(_) => {
+            // It keeps the volume until it comes back, so nobody opens it a second time meanwhile.
+            let patience = inner.config.patience.shut;
+            tokio::spawn(async move {
+                if let Ok(Ok(server)) = opening.await {
+                    settle::shut_down(server, patience).await;
+                }
+            });
+            let mut tenants = inner.tenants();
+            health::note(inner, &mut tenants, volume, Ill::OpeningHangs);
+            Err(CellError::Slow(identity))
+        }
+    }
 }
 
 /// Notes that a server is awake. One that was placed anew or left while it woke is put down at once.
@@ -164,7 +195,7 @@ fn woken(
     count_wake(inner, took);
     tenants.reminders.forget(volume);
     let Some(tenant) = tenants.all.get_mut(&volume) else {
-        tokio::spawn(settle::shut_down(Arc::clone(server)));
+        tokio::spawn(settle::shut_down(Arc::clone(server), inner.config.patience.shut));
         return;
     };
     let is_wanted = tenant.standing == Standing::Welcome && tenant.resident.epoch == resident.epoch;
@@ -230,7 +261,9 @@ pub(crate) async fn put_idle_servers_to_sleep(inner: Arc<Inner>) {
             };
             // A store that failed takes writes again once it was closed and opened.
             let unused = is_unused(server);
-            let is_no_use = unused && (server.is_stopped() || is_napping(server));
+            // One that broke is `health`'s to start again.
+            let is_no_use =
+                unused && !server.is_broken() && (server.is_stopped() || is_napping(server));
             let Some(count) = tenants.awake.get_mut(&volume) else { continue };
             *count = if unused { count.saturating_add(1) } else { 0 };
             if *count > checks || is_no_use {

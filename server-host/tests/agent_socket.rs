@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use net::telemetry::{Metrics, encode_metrics};
 use protocol::control::fleet::Availability;
 use protocol::control::names::SwarmName;
 use server_host::agent::{DockerEngine, Engine, EngineError, EngineId, Guarded};
@@ -156,6 +157,17 @@ async fn a_hung_engine_costs_its_deadline_and_then_nothing_for_a_while() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let refusal = engine.services(&swarm()).await.unwrap_err();
         assert!(matches!(refusal, EngineError::Deadline(_)), "asked again after a rest: {refusal}");
+        let mut metrics = Metrics::with_prefix("warren");
+        engine.register(metrics.sub_registry_with_prefix("engine"));
+        let text = encode_metrics(&metrics);
+        for line in [
+            "warren_engine_calls_total{call=\"services\",outcome=\"deadline\"} 4",
+            "warren_engine_calls_total{call=\"services\",outcome=\"resting\"} 1",
+            "warren_engine_call_seconds_count{call=\"services\"} 4",
+            "warren_engine_breaker 1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
     }
 }
 

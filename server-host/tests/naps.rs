@@ -14,7 +14,7 @@ use net::tls::{CertificateAuthority, ClientTls, ServerTls, SubjectName, TrustRoo
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign, Epoch, HostName, VolumeId};
 use server::{Limits, World};
-use server_host::{Cell, CellConfig};
+use server_host::{Cell, CellConfig, Patience};
 use storage::{Keyring, MasterKey, RealDisk, VolumeSet, Volumes};
 use testkit::LineClient;
 
@@ -50,7 +50,7 @@ fn lab(folder: &Path, sleep_after: Duration) -> Lab {
     .unwrap();
     let waiting = Arc::new(VolumeSet::open(Arc::new(RealDisk), folder.join("waiting")).unwrap());
     let drain = Drain::new();
-    let config = CellConfig { sleep_after, term: None };
+    let config = CellConfig { sleep_after, term: None, patience: Patience::default() };
     let tls = ServerTls::new(&material).unwrap();
     let cell =
         Cell::start(config, volumes, Arc::clone(&waiting), Arc::new(world), tls, drain.clone());

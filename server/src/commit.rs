@@ -7,13 +7,12 @@
 //! their commits share syncs.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::notification::Notification;
 use protocol::{AtSign, ErrorCode, Timestamp};
 use storage::{Batch, Commit, CommitError, Failure, Seq, Store, SyncJob};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::access_log::AccessLog;
 use crate::draft::{Draft, Outcome};
@@ -35,6 +34,8 @@ pub(crate) struct Ledger {
     arrivals: Mutex<VecDeque<Notification>>,
     is_stopped: AtomicBool,
     is_fenced: AtomicBool,
+    /// A write found that the store has failed in a way that a new opening may mend.
+    pub(crate) is_broken: AtomicBool,
 }
 
 /// What the next write counts on.
@@ -72,8 +73,8 @@ impl Ledger {
         let mut queues = Queues::default();
         queues.apply(View::new(&store).queued()?, &[]);
         let state = Mutex::new(State { counters, queues });
-        let (arrivals, is_stopped, is_fenced) = Default::default();
-        Ok(Self { store, state, arrivals, is_stopped, is_fenced })
+        let (arrivals, is_stopped, is_fenced, is_broken) = Default::default();
+        Ok(Self { store, state, arrivals, is_stopped, is_fenced, is_broken })
     }
 
     /// The counts of the access log as they were stored.
@@ -116,6 +117,11 @@ impl Ledger {
     /// Looks at the waiting notifications.
     pub(crate) fn queues<T>(&self, look: impl FnOnce(&mut Queues) -> T) -> T {
         look(&mut self.state().queues)
+    }
+
+    /// The same for somebody who must not wait; none while somebody writes.
+    pub(crate) fn try_queues<T>(&self, look: impl FnOnce(&mut Queues) -> T) -> Option<T> {
+        Some(look(&mut self.state.try_lock().ok()?.queues))
     }
 
     /// Reads, then waits until what was read is durable.
@@ -215,8 +221,14 @@ impl Ledger {
             CommitError::Batch(_) => Refusal::new(ErrorCode::BufferLimit, error.to_string()),
             CommitError::Full => Refusal::new(ErrorCode::DataStore, error.to_string()),
             CommitError::Stopped(_) | CommitError::Closed | CommitError::NeverAppended(_) => {
-                if matches!(error, CommitError::Stopped(Failure::Fenced { .. })) {
-                    self.is_fenced.store(true, Ordering::SeqCst);
+                match error {
+                    CommitError::Stopped(Failure::Fenced { .. }) => {
+                        self.is_fenced.store(true, Ordering::SeqCst);
+                    }
+                    CommitError::Stopped(Failure::Disk(_) | Failure::BrokenOff) => {
+                        self.is_broken.store(true, Ordering::Relaxed);
+                    }
+                    _ => {}
                 }
                 let is_news = !self.is_stopped.swap(true, Ordering::Relaxed);
                 if is_news {
@@ -288,29 +300,9 @@ fn remove_malformed(store: &Store) -> Result<(), Refusal> {
     store.commit_blocking(batch).map(drop).map_err(|_| Refusal::store())
 }
 
-/// Syncs that run now, of all servers of the process.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-
-/// Runs the sync where it may block. A lone one runs on this thread: handing it to another would
-/// cost more than a sync takes, and its runtime finds another thread meanwhile. One among many goes
-/// to threads that are busy with syncs anyway, which is cheaper than finding such a replacement.
+/// Runs the sync on a thread of its own, so that one that hangs holds up none of the runtime's, and
+/// its own connection can be told.
 async fn run(job: SyncJob) {
-    let is_alone = RUNNING.fetch_add(1, Ordering::Relaxed) == 0;
-    let counted = Counted;
-    if is_alone && Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
-        tokio::task::block_in_place(move || job.run());
-    } else {
-        // If the task cannot be joined, the commits that wait for it say what became of them.
-        drop(tokio::task::spawn_blocking(move || job.run()).await);
-    }
-    drop(counted);
-}
-
-/// Takes a running sync out of the count, also if nobody waits for it any more.
-struct Counted;
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::Relaxed);
-    }
+    // If the task cannot be joined, the commits that wait for it say what became of them.
+    drop(tokio::task::spawn_blocking(move || job.run()).await);
 }

@@ -16,7 +16,7 @@ use net::handshake::{ServerStream, peer_certificates};
 use net::line_conn::{LineConn, ReadEnd};
 use protocol::ErrorCode;
 use protocol::limits::COMMAND_BYTES_MAX;
-use protocol::response::{INBOUND_LIMIT, Prompt, encode_answer, encode_fault};
+use protocol::response::{ErrorShape, INBOUND_LIMIT, Prompt, encode_answer, encode_fault};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -33,6 +33,7 @@ use crate::roster::Ticket;
 use crate::server::Server;
 use crate::session::{Caller, Reply, Session};
 use crate::share::Standing;
+use crate::vitals;
 
 /// The first that a server says, and all that it says before the client speaks.
 const GREETING: &[u8] = b"@";
@@ -49,6 +50,7 @@ struct Connection {
     address: Option<IpAddr>,
     /// It ends then, whatever comes.
     ends: Option<Instant>,
+    is_writing: bool,
 }
 
 /// Why a connection that waits goes on.
@@ -82,7 +84,8 @@ impl Server {
         let certificates = kept_certificates(peer_certificates(&stream));
         let session = Session::new(Caller::new(certificates, address));
         let conn = LineConn::new(Inlet::new(stream, Arc::clone(self.memory())), COMMAND_BYTES_MAX);
-        let mut connection = Connection { conn, monitor: None, address, ends: None };
+        let mut connection =
+            Connection { conn, monitor: None, address, ends: None, is_writing: false };
         // All that is large is made before the task begins, so that the task holds it once.
         let serving = async move {
             // Whichever way it ends, there is nobody left to tell.
@@ -127,8 +130,16 @@ impl Connection {
                     self.await_turn(server, &session, ticket, drain).await?;
                     // On the heap, so that a connection that waits does not pay for what the
                     // largest command needs.
+                    let (is_owner, shape) = (session.is_owner(), session.error_shape());
                     let command = Box::pin(self.command(server, ticket, drain, session, line));
-                    let (done, spent) = metered(command).await;
+                    let done = tokio::select! {
+                        biased;
+                        () = server.doom().set() => None,
+                        done = metered(command) => Some(done),
+                    };
+                    let Some((done, spent)) = done else {
+                        return self.bid_farewell(is_owner, shape).await;
+                    };
                     server.charge(standing, spent);
                     session = done?;
                 }
@@ -145,9 +156,20 @@ impl Connection {
                     () = ticket.revoked() => return Err(Ended),
                     told = self.tell(server, event) => told?,
                 },
+                Wake::End if server.is_given_up() => {
+                    return self.bid_farewell(session.is_owner(), session.error_shape()).await;
+                }
                 Wake::End => return Err(Ended),
             }
         }
+    }
+
+    /// Tells a client whose server was given up, unless an answer is half written.
+    async fn bid_farewell(&mut self, is_owner: bool, shape: ErrorShape) -> Result<(), Ended> {
+        if !self.is_writing {
+            self.write(&vitals::farewell(is_owner, shape)).await?;
+        }
+        Err(Ended)
     }
 
     /// Does a command and writes its answer.
@@ -159,7 +181,7 @@ impl Connection {
         session: Session,
         line: Vec<u8>,
     ) -> Result<Session, Ended> {
-        let (session, outcome) = session.handle(server, &line).await;
+        let (session, outcome) = ticket.working(session.handle(server, &line)).await;
         drop(line);
         ticket.set_trusted(session.is_trusted());
         ticket.set_enrolment(session.enrolment());
@@ -327,7 +349,10 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        self.conn.write_record(bytes).await.map_err(|_| Ended)
+        self.is_writing = true;
+        self.conn.write_record(bytes).await.map_err(|_| Ended)?;
+        self.is_writing = false;
+        Ok(())
     }
 }
 

@@ -50,6 +50,7 @@ mod share;
 mod signing;
 mod verb;
 mod view;
+mod vitals;
 mod world;
 
 pub use limits::Limits;
@@ -57,4 +58,5 @@ pub use lookout::Lookout;
 pub use notify::reminder::Remind;
 pub use rate::Rate;
 pub use server::{Hosting, Server, ServerError};
+pub use vitals::Vitals;
 pub use world::{PROTOCOL_VERSION, World};

@@ -192,6 +192,8 @@ pub(crate) const TOP_MAX: usize = 5;
 pub(crate) const BLOCKED_MAX: usize = 1_000;
 /// Bytes of an answer to `batch` beyond which no further command of it is done.
 pub(crate) const BATCH_ANSWER_BYTES_MAX: usize = 10_240_000;
+/// How long after the beginning of a `batch` no further command of it is begun.
+pub(crate) const BATCH_TIME_MAX: Duration = Duration::from_secs(120);
 /// Copies of others' keys that are fetched again on one day…
 pub(crate) const REFRESHED_MAX: usize = 1_000;
 /// …and how long that may take in all.

@@ -4,11 +4,12 @@
 //! time after a look that found no fence, or after a look of its own; so a process that was paused,
 //! or a host that no longer looks, gives out nothing that it decided from an old memory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use storage::{CommitError, Failure};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, timeout};
 
 use crate::limits::{LOOK_AGE_MAX, LOOK_DEADLINE};
@@ -20,14 +21,16 @@ pub struct Lookout {
     /// Microseconds after `since` at which the last good look began.
     looked: AtomicU64,
     is_fenced: AtomicBool,
-    turn: Mutex<()>,
+    /// Held by whoever looks, to the end of the look, though nobody waits for it any more.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Lookout {
     /// For a store whose opening, which looked as well, began at `looked`.
     pub(crate) fn new(store: storage::Lookout, looked: Instant) -> Self {
         let (looked_micros, is_fenced) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { store, since: looked, looked: looked_micros, is_fenced, turn: Mutex::default() }
+        let turn = Arc::default();
+        Self { store, since: looked, looked: looked_micros, is_fenced, turn }
     }
 
     /// Looks, unless somebody is at it. An error means that the store serves nobody any more;
@@ -36,16 +39,21 @@ impl Lookout {
     /// # Errors
     /// What the store says.
     pub async fn renew(&self) -> Result<(), CommitError> {
-        match self.turn.try_lock() {
-            Ok(_turn) => self.look().await,
+        match Arc::clone(&self.turn).try_lock_owned() {
+            Ok(turn) => self.look(turn).await,
             Err(_) => Ok(()),
         }
     }
 
-    async fn look(&self) -> Result<(), CommitError> {
+    async fn look(&self, turn: OwnedMutexGuard<()>) -> Result<(), CommitError> {
         let began = Instant::now().saturating_duration_since(self.since);
         let store = self.store.clone();
-        let looked = tokio::task::spawn_blocking(move || store.check_epoch()).await;
+        let looking = move || {
+            let looked = store.check_epoch();
+            drop(turn);
+            looked
+        };
+        let looked = tokio::task::spawn_blocking(looking).await;
         let looked = looked.unwrap_or(Err(CommitError::Closed));
         match &looked {
             Ok(()) => {
@@ -75,8 +83,8 @@ impl Lookout {
             return true;
         }
         let look = async {
-            let _turn = self.turn.lock().await;
-            self.is_fresh() || (!self.is_fenced() && self.look().await.is_ok())
+            let turn = Arc::clone(&self.turn).lock_owned().await;
+            self.is_fresh() || (!self.is_fenced() && self.look(turn).await.is_ok())
         };
         timeout(LOOK_DEADLINE, look).await.unwrap_or(false)
     }

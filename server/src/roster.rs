@@ -33,6 +33,8 @@ struct Seats {
 struct Seat {
     is_trusted: AtomicBool,
     last_written: Mutex<Instant>,
+    /// Since when a command is being done.
+    working: Mutex<Option<Instant>>,
     /// The enrolment on which the connection stands.
     enrolment: Mutex<Option<EnrollmentId>>,
     revoked: Notify,
@@ -57,6 +59,7 @@ impl Roster {
         let seat = Arc::new(Seat {
             is_trusted: AtomicBool::new(false),
             last_written: Mutex::new(Instant::now()),
+            working: Mutex::default(),
             enrolment: Mutex::default(),
             revoked: Notify::new(),
             dismissed: Notify::new(),
@@ -70,6 +73,12 @@ impl Roster {
     /// How many connections there are.
     pub(crate) fn len(&self) -> usize {
         self.seats().taken.len()
+    }
+
+    /// How long the oldest command is under way, of those that are.
+    pub(crate) fn oldest_command(&self) -> Option<Duration> {
+        let since = |seat: &Arc<Seat>| *seat.working();
+        self.seats().taken.values().filter_map(since).min().map(|since| since.elapsed())
     }
 
     /// Whether there is no connection.
@@ -127,6 +136,10 @@ impl Seat {
         self.enrolment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn working(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn idle(&self) -> Duration {
         self.last_written.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
@@ -137,6 +150,14 @@ impl Ticket {
     pub(crate) fn wrote(&self) {
         let mut last = self.seat.last_written.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Instant::now();
+    }
+
+    /// Does a command; until it is done, its time counts.
+    pub(crate) async fn working<T>(&self, command: impl Future<Output = T>) -> T {
+        *self.seat.working() = Some(Instant::now());
+        let done = command.await;
+        *self.seat.working() = None;
+        done
     }
 
     /// Whether somebody has authenticated on the connection.

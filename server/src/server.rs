@@ -7,7 +7,7 @@ use std::time::Duration;
 use net::drain::Drain;
 use protocol::verb::Operation;
 use protocol::{AtSign, Timestamp};
-use storage::{Batch, Store};
+use storage::{Batch, Overseer, Store};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -27,6 +27,7 @@ use crate::refusal::Refusal;
 use crate::roster::Roster;
 use crate::share::Shares;
 use crate::signing::SigningPair;
+use crate::vitals::Doom;
 use crate::world::World;
 
 /// The personal server of one identity. It has no task while nobody is connected and nothing waits
@@ -46,6 +47,8 @@ pub struct Server {
     reminder: Option<Box<Reminder>>,
     /// Without one nobody else can open the store.
     lookout: Option<Arc<Lookout>>,
+    overseer: Overseer,
+    doom: Doom,
     number: usize,
     /// Made with the first command.
     shares: OnceLock<Box<Shares>>,
@@ -111,6 +114,7 @@ impl Server {
     ) -> Result<Arc<Self>, ServerError> {
         let Hosting { remind, looked } = hosting;
         let lookout = looked.map(|looked| Arc::new(Lookout::new(store.lookout(), looked)));
+        let overseer = store.overseer();
         let ledger = Ledger::open(store).map_err(|_| ServerError::Store(identity.clone()))?;
         let access = ledger.access_log().map_err(|_| ServerError::Store(identity.clone()))?;
         let monitors = Monitors::new(ledger.last_commit());
@@ -128,6 +132,8 @@ impl Server {
             deliveries: Semaphore::new(DELIVERIES_MAX),
             reminder: remind.map(|remind| Box::new(Reminder::new(remind))),
             lookout,
+            overseer,
+            doom: Doom::new(),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
             shares: OnceLock::new(),
             memory,
@@ -151,7 +157,7 @@ impl Server {
     pub fn is_idle(&self) -> bool {
         self.roster.is_empty()
             && self.tasks.running() == 0
-            && (self.waiting() == 0 || self.is_stopped())
+            && (self.is_stopped() || self.ledger.try_queues(|queues| queues.len()) == Some(0))
     }
 
     /// Whether nobody is connected and nothing is being done, so that it may be shut for the time
@@ -161,16 +167,23 @@ impl Server {
         self.is_idle() || (self.roster.is_empty() && self.next_try().is_some())
     }
 
-    /// When a delivery that failed is tried again; none while one is tried, or nothing waits.
+    /// When a delivery that failed is tried again; none while one is tried, or nothing waits, or
+    /// somebody is writing.
     #[must_use]
     pub fn next_try(&self) -> Option<Instant> {
-        self.ledger.queues(|queues| queues.next_try())
+        self.ledger.try_queues(|queues| queues.next_try()).flatten()
     }
 
     /// How many notifications wait to be delivered to others.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.ledger.queues(|queues| queues.len())
+    }
+
+    /// Whether notifications wait to be delivered to others, or may: somebody is writing just now.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.ledger.try_queues(|queues| queues.len()).is_none_or(|waiting| waiting > 0)
     }
 
     /// Whether its store takes no more writes until it is opened again.
@@ -192,8 +205,21 @@ impl Server {
         self.ledger.is_fenced() || self.lookout.as_ref().is_some_and(|lookout| lookout.is_fenced())
     }
 
+    /// What watches over its store. It may be kept while the server is shut.
+    #[must_use]
+    pub fn overseer(&self) -> &Overseer {
+        &self.overseer
+    }
+
+    pub(crate) fn doom(&self) -> &Doom {
+        &self.doom
+    }
+
     /// Whether something that is known here may be given out now.
     pub(crate) async fn holds(&self) -> bool {
+        if self.doom.is_set() {
+            return false;
+        }
         match &self.lookout {
             None => true,
             Some(lookout) => {

@@ -115,6 +115,7 @@ fn write_snapshot(
         if body.len() >= SNAPSHOT_RECORD_BYTES || number + 1 == moment.entries.len() {
             let place = draft.push(Kind::Snapshot, &body)?;
             places.extend(std::iter::repeat_n(place, gathered));
+            shared.progress.step();
             body.clear();
             gathered = 0;
         }

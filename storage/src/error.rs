@@ -223,6 +223,9 @@ pub enum Failure {
     /// A sync ended without an end: a bug.
     #[error("a sync was broken off")]
     BrokenOff,
+    /// Its host waited too long for it, and gave it up.
+    #[error("the store did not get on, and was given up")]
+    GivenUp,
 }
 
 impl From<io::Error> for Failure {

@@ -42,6 +42,7 @@ mod lookout;
 mod master_key;
 mod open_set;
 mod opening;
+mod pulse;
 mod read;
 mod recover;
 mod scan;
@@ -57,13 +58,14 @@ mod watermark;
 
 pub use batch::{Batch, BatchError};
 pub use commit::{Commit, Durable, DurableAck, SyncJob};
-#[cfg(any(test, feature = "sim"))]
-pub use disk::sim;
 pub use disk::{Disk, DiskFile, RealDisk};
+#[cfg(any(test, feature = "sim"))]
+pub use disk::{sim, snag};
 pub use error::{CommitError, Damage, Failure, MaintainError, OpenError, ReadError, Seq, Why};
 pub use keyring::{Key, Keyring};
 pub use lookout::Lookout;
 pub use master_key::{MasterKey, MasterKeyError};
+pub use pulse::{Overseer, Pulse};
 pub use read::Value;
 pub use recover::Recovery;
 pub use store::{Digest, Maintenance, Store};

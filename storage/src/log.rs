@@ -18,7 +18,7 @@ use crate::watermark::{Mark, Slot, Watermarks};
 
 /// The writer of one volume. Whoever holds it is the only one who writes there.
 pub(crate) struct Log {
-    pub(crate) volume: Volume,
+    pub(crate) volume: Arc<Volume>,
     pub(crate) key: Key,
     pub(crate) segment: Arc<Segment>,
     /// The end of what is durable and under the watermark.

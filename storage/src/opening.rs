@@ -154,7 +154,7 @@ pub(crate) fn refused(volume: &Volume, failure: Failure) -> OpenError {
         }
         Failure::DiskFull => io::ErrorKind::StorageFull.into(),
         Failure::Disk(error) => io::Error::new(error.kind(), error),
-        Failure::BrokenOff => io::Error::other(failure),
+        Failure::BrokenOff | Failure::GivenUp => io::Error::other(failure),
     };
     OpenError::Io { path: volume.path().clone(), source }
 }
@@ -192,6 +192,7 @@ pub(crate) fn store(
     let watermarks = Arc::clone(watermarks);
     let room = Room::none(at.end);
     let (buffer, synced_end) = (Vec::new(), at.end);
+    let volume = Arc::new(volume);
     let log = Log { volume, key, segment, at, synced_end, watermarks, slot, buffer, room };
     let mut earlier_bytes = 0;
     for segment in segments.iter().rev().skip(1) {

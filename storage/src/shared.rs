@@ -11,8 +11,10 @@ use crate::error::{CommitError, Failure, with_causes};
 use crate::limits::SYNCS_A_JOB_MAX;
 use crate::log::Log;
 use crate::open_set::OpenMark;
+use crate::pulse::{HeldLog, Progress, Pulse};
 use crate::recover::{Recovery, index_of};
 use crate::state::State;
+use crate::volume::Volume;
 
 /// An open store.
 ///
@@ -22,7 +24,10 @@ pub(crate) struct Shared {
     pub(crate) id: VolumeId,
     pub(crate) epoch: Epoch,
     pub(crate) recovery: Recovery,
-    pub(crate) log: Mutex<Log>,
+    log: Mutex<Log>,
+    pub(crate) progress: Progress,
+    /// For a look while the log is held.
+    outlook: Arc<Volume>,
     state: Mutex<State>,
     /// Dropped on closing, so that the volume can be opened again.
     pub(crate) open_mark: Mutex<Option<OpenMark>>,
@@ -37,16 +42,19 @@ impl Shared {
         open_mark: OpenMark,
     ) -> Arc<Self> {
         let (id, open_mark) = (log.volume.id, Mutex::new(Some(open_mark)));
+        let outlook = Arc::clone(&log.volume);
         let (log, state) = (Mutex::new(log), Mutex::new(state));
-        Arc::new(Self { id, epoch, recovery, log, state, open_mark })
+        let progress = Progress::default();
+        Arc::new(Self { id, epoch, recovery, log, progress, outlook, state, open_mark })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn log(&self) -> HeldLog<'_> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        HeldLog { log, _at_work: self.progress.begin() }
     }
 
     /// Writes and syncs until nothing is pending. The caller has the duty, and is rid of it then.
@@ -75,7 +83,9 @@ impl Shared {
     /// One write and one sync for all that is pending; false if nothing was.
     pub(crate) fn write_pending(&self, log: &mut Log) -> bool {
         let Some(batches) = self.take_pending() else { return false };
-        match log.commit(&batches) {
+        let done = log.commit(&batches);
+        self.progress.step();
+        match done {
             Ok(()) => {
                 let ready = self.state().settle();
                 ready.into_values().for_each(Waker::wake);
@@ -85,14 +95,33 @@ impl Shared {
         true
     }
 
-    /// Looks whether a higher epoch was opened; then this one stops.
+    /// Looks whether a higher epoch was opened; then this one stops. A log at which somebody works, or
+    /// which hangs, keeps nobody from looking.
     pub(crate) fn check_epoch(&self) -> Result<(), CommitError> {
-        let log = self.log();
         self.state().check_health()?;
-        log.look().map_err(|failure| {
-            self.stop(&log, failure.clone());
+        self.outlook.look(self.epoch).map_err(|failure| {
+            self.stop(&self.log(), failure.clone());
             CommitError::Stopped(failure)
         })
+    }
+
+    /// Ends the use of a store that does not get on, from the outside: whoever waits is told so, nothing
+    /// that it still does will be acknowledged, and the volume can be opened again, with a higher epoch.
+    pub(crate) fn give_up(&self) {
+        let waiting = self.state().stop(Failure::GivenUp);
+        waiting.into_values().for_each(Waker::wake);
+        // Only now: from here on somebody else may have it.
+        *self.open_mark.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether there is something to do for the disk, and how much was done; none if the store is held
+    /// up for the moment.
+    pub(crate) fn pulse(&self) -> Pulse {
+        let waits = match self.state.try_lock() {
+            Ok(state) => state.flushing.is_some() || !state.pending.is_empty(),
+            Err(_) => true,
+        };
+        self.progress.pulse(waits)
     }
 
     fn take_pending(&self) -> Option<Arc<Vec<Batch>>> {

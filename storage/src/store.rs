@@ -8,6 +8,7 @@ use crate::batch::Batch;
 use crate::commit::{Commit, Durable, DurableAck, SyncJob, block_on};
 use crate::error::{CommitError, MaintainError, ReadError, Seq};
 use crate::lookout::Lookout;
+use crate::pulse::Overseer;
 use crate::read::{self, Value};
 use crate::recover::Recovery;
 use crate::shared::Shared;
@@ -178,6 +179,12 @@ impl Store {
     #[must_use]
     pub fn lookout(&self) -> Lookout {
         Lookout::new(Arc::downgrade(&self.shared))
+    }
+
+    /// What watches over the store for somebody who does not hold it.
+    #[must_use]
+    pub fn overseer(&self) -> Overseer {
+        Overseer::new(Arc::downgrade(&self.shared))
     }
 
     /// Compacts the log if that is worth it. It blocks, for about as long as copying the live

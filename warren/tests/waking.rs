@@ -22,7 +22,7 @@ use protocol::{Address, AtSign, Epoch, HostName, Term, VolumeId};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use server::{Limits, World};
-use server_host::{Cell, CellConfig, Door};
+use server_host::{Cell, CellConfig, Door, Patience};
 use storage::{Keyring, MasterKey, RealDisk, VolumeSet, Volumes};
 use swarm_router::{Asked, Follower, Forwarder, RouteSource, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,7 +91,8 @@ fn cell(folder: &Path, drain: &Drain) -> (Cell, PathBuf) {
     let (disk, places) = (Arc::new(RealDisk), ["volumes", "watermarks"].map(|it| folder.join(it)));
     let volumes = Volumes::open(disk, &places[0], &places[1], &keyring).unwrap();
     let waiting = Arc::new(VolumeSet::open(Arc::new(RealDisk), folder.join("waiting")).unwrap());
-    let config = CellConfig { sleep_after: Duration::from_secs(300), term: None };
+    let sleep_after = Duration::from_secs(300);
+    let config = CellConfig { sleep_after, term: None, patience: Patience::default() };
     let tls = ServerTls::new(&material).unwrap();
     let cell = Cell::start(config, volumes, waiting, Arc::new(world), tls, drain.clone());
     (cell, authority.pem_file().to_owned())

@@ -122,6 +122,27 @@ pub struct CellReport {
     pub done: Vec<Done>,
     /// How it goes.
     pub counts: CellCounts,
+    /// Servers that did not get on lately; at most [`ILL_MAX`], the quarantined first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ill: Vec<IllServer>,
+}
+
+/// Most servers that one [`CellReport`] tells of because they did not get on.
+pub const ILL_MAX: usize = 64;
+
+/// A server that did not get on: the cell gave it up and starts it again alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IllServer {
+    /// Whose.
+    pub identity: AtSign,
+    /// Her volume.
+    pub volume: VolumeId,
+    /// How often, in the last ten minutes.
+    pub restarts: u32,
+    /// Whether it is left asleep for a while, because that is too often.
+    pub is_quarantined: bool,
+    /// What was wrong the last time. No secret, no value.
+    pub why: String,
 }
 
 /// How a cell goes.
@@ -138,6 +159,10 @@ pub struct CellCounts {
     pub memory_bytes: u64,
     /// Servers that found themselves fenced, since the start.
     pub fenced: u64,
+    /// Servers that did not get on and were started again, since the start.
+    pub restarts: u64,
+    /// Servers that are left asleep because that happened too often.
+    pub quarantined: u64,
 }
 
 impl Order {

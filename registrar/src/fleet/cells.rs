@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use protocol::Term;
 use protocol::control::names::CellId;
-use protocol::control::roster::{CellReport, ORDERS_MAX, Roster, TermGrant, TermRequest};
+use protocol::control::roster::{
+    CellReport, IllServer, ORDERS_MAX, Roster, TermGrant, TermRequest,
+};
 use protocol::control::routes::{ROUTES_MAX, Routes};
+use protocol::{AtSign, Term};
 use tokio::time::Instant;
 
 use super::follow::{Follower, Looked};
@@ -78,8 +80,16 @@ impl Fleet {
         cell.sign(Instant::now());
         cell.report = Some((report.counts, now));
         cell.history.note(report.counts, now);
+        cell.ill = report.ill;
         report.done.into_iter().for_each(|done| state.done(id, done));
         Ok(())
+    }
+
+    /// What her cell told last of a server that did not get on.
+    pub(crate) fn illness(&self, id: CellId, identity: &AtSign) -> Option<IllServer> {
+        let state = self.state();
+        let mut ill = state.cells.get(&id)?.ill.iter();
+        ill.find(|ill| ill.identity == *identity).cloned()
     }
 
     /// Which port leads where.

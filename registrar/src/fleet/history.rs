@@ -53,6 +53,8 @@ fn most(one: CellCounts, other: CellCounts) -> CellCounts {
         connections: one.connections.max(other.connections),
         memory_bytes: one.memory_bytes.max(other.memory_bytes),
         fenced: one.fenced.max(other.fenced),
+        restarts: one.restarts.max(other.restarts),
+        quarantined: one.quarantined.max(other.quarantined),
     }
 }
 

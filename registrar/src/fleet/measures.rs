@@ -23,7 +23,7 @@ type Sample = (Vec<(&'static str, String)>, f64);
 /// A measure: its name, what it means, and its values now.
 type Measure = (&'static str, &'static str, fn(&State, Timestamp) -> Vec<Sample>);
 
-const MEASURES: [Measure; 11] = [
+const MEASURES: [Measure; 13] = [
     ("cell_identities", "Identities that live in a cell, or are about to", |state, _| {
         of_cells(state, |cell| Some(cell.residents as f64))
     }),
@@ -38,6 +38,14 @@ const MEASURES: [Measure; 11] = [
     }),
     ("cell_memory_bytes", "Resident memory of a cell's process", |state, _| {
         of_cells(state, |cell| Some(cell.report?.0.memory_bytes as f64))
+    }),
+    (
+        "cell_restarts",
+        "Servers of a cell that did not get on and were started again",
+        |state, _| of_cells(state, |cell| Some(cell.report?.0.restarts as f64)),
+    ),
+    ("cell_quarantined", "Servers of a cell that are left asleep for that", |state, _| {
+        of_cells(state, |cell| Some(cell.report?.0.quarantined as f64))
     }),
     ("cell_report_age_seconds", "Age of a cell's newest report", |state, now| {
         of_cells(state, |cell| Some(seconds(cell.report?.1, now)))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use protocol::Timestamp;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
-use protocol::control::roster::CellCounts;
+use protocol::control::roster::{CellCounts, IllServer};
 use serde::{Deserialize, Serialize};
 
 use super::cells::known;
@@ -96,6 +96,9 @@ pub struct CellView {
     /// It was emptied because it was silent, and gets nobody before it has been heard for a while.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_resting: bool,
+    /// Servers that did not get on lately.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ill: Vec<IllServer>,
 }
 
 impl Fleet {
@@ -321,6 +324,7 @@ impl State {
             report_age_ms: cell.report.map(|(_, at)| now.0.saturating_sub(at.0)),
             emptying: cell.emptying.as_ref().map(|emptying| emptying.view(cell.residents)),
             is_resting: cell.is_resting,
+            ill: cell.ill.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
 use protocol::control::placement::Placement;
-use protocol::control::roster::{CellCounts, Order, Position};
+use protocol::control::roster::{CellCounts, IllServer, Order, Position};
 use protocol::control::routes::{CellPlace, Route, Target};
 use protocol::{Term, Timestamp, VolumeId};
 use tokio::sync::watch;
@@ -65,6 +65,8 @@ pub(super) struct Cell {
     pub(super) emptying: Option<Emptying>,
     /// Up to which number its process has said that it knows the roster.
     pub(super) taken: watch::Sender<u64>,
+    /// Of whom it told then that she did not get on.
+    pub(super) ill: Vec<IllServer>,
     /// The minutes before.
     pub(super) history: History,
 }
@@ -239,6 +241,7 @@ impl Cell {
             is_resting: false,
             emptying: None,
             taken: watch::Sender::new(0),
+            ill: Vec::new(),
             history: History::default(),
         }
     }

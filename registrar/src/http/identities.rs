@@ -6,6 +6,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use protocol::control::names::CellId;
+use protocol::control::roster::IllServer;
 use protocol::{AtSign, Epoch, RegistrationId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -37,6 +38,15 @@ pub(super) struct Handover {
     activation_secret: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cell: Option<CellId>,
+}
+
+/// One identity, and what is wrong with her server.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    identity: Identity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ill: Option<IllServer>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,10 +100,12 @@ pub(super) async fn show(
     _: Admin,
     State(front): State<Front>,
     name: Result<Path<String>, PathRejection>,
-) -> Result<Json<Identity>, Problem> {
+) -> Result<Json<Shown>, Problem> {
     let name = parse_name(name)?;
-    let identity = front.registrar.show(&name).await?;
-    identity.map(Json).ok_or_else(|| unknown(&name))
+    let identity = front.registrar.show(&name).await?.ok_or_else(|| unknown(&name))?;
+    let fleet = front.registrar.fleet.as_ref();
+    let ill = fleet.zip(identity.cell).and_then(|(fleet, cell)| fleet.illness(cell, &name));
+    Ok(Json(Shown { identity, ill }))
 }
 
 pub(super) async fn activation(

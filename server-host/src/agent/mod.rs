@@ -14,6 +14,7 @@ mod docker;
 mod drift;
 mod engine;
 mod guard;
+mod measures;
 mod plan;
 mod reading;
 mod reconcile;

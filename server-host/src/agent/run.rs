@@ -10,6 +10,7 @@ use net::backoff;
 use net::drain::Drain;
 use net::https::{Upstream, UpstreamError};
 use net::machine;
+use net::telemetry::Metrics;
 use protocol::control::fleet::{EngineReport, NODE_ITEMS_MAX, NodeReport, Plan, Pressure};
 use protocol::control::names::NodeName;
 use tokio::sync::watch;
@@ -72,6 +73,11 @@ impl<E: Engine> Agent<E> {
             plan: watch::Sender::new(None),
             standing: watch::Sender::new(None),
         }
+    }
+
+    /// Adds what is measured of its calls to the engine, in a registry that carries a prefix for that.
+    pub fn register(&self, metrics: &mut Metrics) {
+        self.engine.register(metrics);
     }
 
     /// Works until the end begins. What is under way with the engine is not waited for: the next

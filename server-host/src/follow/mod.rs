@@ -146,7 +146,8 @@ impl Follower {
         drop(readiness);
         loop {
             let done = self.outcomes.some();
-            let report = CellReport { term: self.term, done, counts: self.counts(memory) };
+            let (counts, ill) = (self.counts(memory), self.cell.ill());
+            let report = CellReport { term: self.term, done, counts, ill };
             match self.registrar.report(&report).await {
                 Ok(()) => failures = 0,
                 Err(AskError::Superseded) => return Superseded(self.term),
@@ -174,6 +175,8 @@ impl Follower {
             connections: counted.connections as u64,
             memory_bytes: memory(),
             fenced: counted.fenced,
+            restarts: counted.restarts,
+            quarantined: counted.quarantined as u64,
         }
     }
 }

@@ -15,8 +15,8 @@ use net::tls::{CertificateAuthority, ClientTls, ServerTls, SubjectName, TlsMater
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign, Epoch, HostName, Term, VolumeId};
 use server::{Limits, World};
-use server_host::{Cell, CellConfig, Door};
-use storage::{Keyring, MasterKey, RealDisk, VolumeSet, Volumes};
+use server_host::{Cell, CellConfig, Door, Patience};
+use storage::{Disk, Keyring, MasterKey, RealDisk, VolumeSet, Volumes};
 use testkit::LineClient;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::sync::watch;
@@ -91,14 +91,28 @@ impl Swarm {
 
     /// The same with a master key of its own.
     pub async fn start_with(&self, number: u32, master: [u8; 32]) -> Running {
-        let drain = Drain::new();
         let scratch = self.scratches.fetch_add(1, Ordering::SeqCst);
+        let config = CellConfig {
+            sleep_after: Duration::from_secs(60),
+            term: Some(term(number)),
+            patience: Patience::default(),
+        };
+        self.start_as(config, master, Arc::new(RealDisk), &format!("marks-{scratch}")).await
+    }
+
+    /// The same on any disk, with watermarks of this name.
+    pub async fn start_as(
+        &self,
+        config: CellConfig,
+        master: [u8; 32],
+        disk: Arc<dyn Disk>,
+        marks: &str,
+    ) -> Running {
+        let drain = Drain::new();
         let keyring = Keyring::new(MasterKey::from_bytes(master));
-        let (servers, marks) =
-            (self.path().join("servers"), self.path().join(format!("marks-{scratch}")));
-        let volumes = Volumes::open(Arc::new(RealDisk), servers, marks, &keyring).unwrap();
+        let (servers, marks) = (self.path().join("servers"), self.path().join(marks));
+        let volumes = Volumes::open(disk, servers, marks, &keyring).unwrap();
         let waiting = VolumeSet::open(Arc::new(RealDisk), self.path().join("waiting")).unwrap();
-        let config = CellConfig { sleep_after: Duration::from_secs(60), term: Some(term(number)) };
         let tls = ServerTls::new(&self.material).unwrap();
         let world = Arc::new(self.world());
         let cell = Cell::start(config, volumes, Arc::new(waiting), world, tls, drain.clone());

@@ -3,5 +3,6 @@
 
 mod fencing;
 mod following;
+mod health;
 mod lab;
 mod registrar;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use protocol::response::{Answer, Fault};
 use protocol::verb::{Batch, Config, NotifyAll, Stats, response_json};
 use protocol::{Command, ErrorCode, Verb};
+use tokio::time::Instant;
 
 use super::owner::Owner;
 use crate::draft::Draft;
 use crate::keys;
-use crate::limits::BATCH_ANSWER_BYTES_MAX;
+use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_TIME_MAX};
 use crate::refusal::Refusal;
 use crate::rights::{Deed, Rights};
 use crate::server::Server;
@@ -76,10 +77,12 @@ pub(super) async fn batch(
     server: &Arc<Server>,
     batch: Batch,
 ) -> Result<Answer, Refusal> {
-    let mut json = String::from("[");
+    let (mut json, began) = (String::from("["), Instant::now());
     for one in batch.commands {
         let outcome = if json.len() > BATCH_ANSWER_BYTES_MAX {
             Err(Refusal::new(ErrorCode::BufferLimit, "the answer is too long"))
+        } else if began.elapsed() > BATCH_TIME_MAX {
+            Err(Refusal::new(ErrorCode::Timeout, "the batch takes too long"))
         } else if server.tasks().is_draining() {
             Err(Refusal::new(ErrorCode::Paused, "the server is ending"))
         } else {

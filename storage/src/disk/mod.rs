@@ -7,6 +7,8 @@
 mod real;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+#[cfg(any(test, feature = "sim"))]
+pub mod snag;
 
 use std::io;
 use std::path::Path;

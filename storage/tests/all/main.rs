@@ -5,6 +5,7 @@ mod compaction;
 mod crash;
 mod faults;
 mod fencing;
+mod given_up;
 mod group;
 mod hostile;
 mod life;

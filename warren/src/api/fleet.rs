@@ -9,7 +9,7 @@ use std::time::Duration;
 use net::https::Method;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
-use protocol::control::roster::CellCounts;
+use protocol::control::roster::{CellCounts, IllServer};
 use protocol::{AtSign, Term, Timestamp};
 use registrar::Cause;
 use registrar::choice::{Explanation, Policy};
@@ -72,6 +72,8 @@ pub struct CellView {
     pub is_resting: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_draining: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ill: Vec<IllServer>,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }

@@ -86,12 +86,14 @@ impl Collector for Counters {
         let gauges = [
             ("cell_residents", "Servers that live here", cell.residents),
             ("cell_awake", "Servers that are awake", cell.awake),
+            ("cell_quarantined", "Servers that are left asleep since they fail", cell.quarantined),
             ("cell_reminders", "Sleepers in which something waits", cell.reminders),
         ];
         let counters = [
             ("cell_wakes", "Wakes", cell.wakes),
             ("cell_wakes_failed", "Wakes that failed", cell.wakes_failed),
             ("cell_wake_microseconds", "Time spent waking", cell.wake_micros),
+            ("cell_restarts", "Servers that did not get on and were started again", cell.restarts),
             ("cell_fenced", "Servers that were found to run elsewhere", cell.fenced),
         ];
         encode(

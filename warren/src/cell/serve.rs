@@ -11,7 +11,7 @@ use net::https::serve_http;
 use protocol::Term;
 use protocol::control::roster::TermRequest;
 use server_host::follow::{CellRegistrar, Follower, HttpsRegistrar, ask_for_term};
-use server_host::{Cell, CellConfig, Door};
+use server_host::{Cell, CellConfig, Door, Patience};
 use tokio::net::TcpListener;
 
 use crate::cell::CellServeArgs;
@@ -108,7 +108,7 @@ impl Parts {
     ) -> Self {
         let sleep_after = Duration::from_secs(args.sleep_after);
         let cell = Cell::start(
-            CellConfig { sleep_after, term: Some(term) },
+            CellConfig { sleep_after, term: Some(term), patience: Patience::default() },
             ground.volumes,
             ground.waiting,
             ground.world,

@@ -5,7 +5,7 @@ mod create;
 mod drain;
 mod list;
 mod quantity;
-mod show;
+pub mod show;
 mod upgrade;
 
 use std::num::NonZeroU16;

@@ -1,5 +1,6 @@
 //! `warren cell show`
 
+use protocol::control::roster::IllServer;
 use registrar::Cause;
 
 use super::OneCell;
@@ -44,6 +45,11 @@ pub fn facts(cell: &CellView) -> Result<(), Failure> {
         fact("connections", counts.connections)?;
         fact("memory used", bytes(counts.memory_bytes))?;
         fact("fenced", counts.fenced)?;
+        fact("restarts", counts.restarts)?;
+        fact("quarantined", counts.quarantined)?;
+    }
+    for ill in &cell.ill {
+        fact("ill", format_args!("{}: {}", ill.identity, illness(ill)))?;
     }
     Ok(())
 }
@@ -58,4 +64,10 @@ fn emptied(emptying: &EmptyingView) -> String {
     };
     let why = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
     format!("{cause}: {moved} gone, {left} here{why}")
+}
+
+/// What is wrong with a server.
+pub fn illness(ill: &IllServer) -> String {
+    let standing = if ill.is_quarantined { "left alone for a while, " } else { "" };
+    format!("{standing}restarted {} times in ten minutes, {}", ill.restarts, ill.why)
 }

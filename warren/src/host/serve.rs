@@ -2,13 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::header;
 use axum::routing::get;
 use net::drain::Drain;
 use net::gate::AcceptLimits;
 use net::https::serve_http;
+use net::telemetry::{METRICS_CONTENT_TYPE, Metrics, encode_metrics};
 use server_host::agent::{Agent, AgentConfig, DockerEngine, Template, socket_of};
 use tokio::net::TcpListener;
 
@@ -43,7 +46,9 @@ async fn live(args: &HostArgs) -> Result<(), Failure> {
         DockerEngine::at(&socket).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
     let agent = Agent::new(engine, args.fleet.upstream()?, config(args)?);
     let drain = Drain::new();
-    serve_health(args.health_port, &drain).await?;
+    let mut metrics = Metrics::with_prefix("warren");
+    agent.register(metrics.sub_registry_with_prefix("engine"));
+    serve_health(args.health_port, metrics, &drain).await?;
     tracing::info!(swarm = %args.swarm, engine = %socket.display(), "the agent is at work");
     tokio::select! {
         () = agent.run(&drain) => {}
@@ -76,14 +81,21 @@ fn config(args: &HostArgs) -> Result<AgentConfig, Failure> {
     })
 }
 
-/// Says that the process lives, and nothing about the engine: a new agent would not wake that up.
-async fn serve_health(port: u16, drain: &Drain) -> Result<(), Failure> {
+/// Says that the process lives, and nothing about the engine: a new agent would not wake that up. How
+/// its calls to the engine went is among the metrics.
+async fn serve_health(port: u16, metrics: Metrics, drain: &Drain) -> Result<(), Failure> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let what = format!("cannot listen on {address}: {error}");
         Failure::new(Exit::Unavailable, what).fix("pass --health-port with a port that is free")
     })?;
-    let routes = Router::new().route("/healthz", get(|| async { "ok\n" }));
+    let metrics = Arc::new(Mutex::new(metrics));
+    let measured = move || async move {
+        let text = encode_metrics(&metrics.lock().unwrap_or_else(PoisonError::into_inner));
+        ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text)
+    };
+    let healthy = get(|| async { "ok\n" });
+    let routes = Router::new().route("/healthz", healthy).route("/metrics", get(measured));
     drain.spawn(serve_http(listener, None, routes, WATCHERS, drain.clone()));
     Ok(())
 }

@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use protocol::Timestamp;
+use protocol::control::roster::IllServer;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::Api;
 use crate::args::OneIdentity;
+use crate::cells::show::illness;
 use crate::failure::Failure;
 use crate::output;
 
@@ -29,6 +32,9 @@ fn shown(name: &str, value: &Value) -> String {
     match (name, value) {
         ("since", Value::Number(millis)) => {
             millis.as_i64().map_or_else(|| value.to_string(), |at| Timestamp(at).to_string())
+        }
+        ("ill", ill) => {
+            IllServer::deserialize(ill).map_or_else(|_| ill.to_string(), |ill| illness(&ill))
         }
         (_, Value::String(text)) => text.clone(),
         _ => value.to_string(),

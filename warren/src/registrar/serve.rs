@@ -69,9 +69,14 @@ async fn live(args: &RegistrarArgs) -> Result<(), Failure> {
         metrics: bind(args.metrics_listen, args.metrics_port, "--metrics-port")?,
     };
     let registrar = tokio::task::block_in_place(|| open(args, &dir, &tls))?;
+    // Whoever reads the addresses finds the token.
+    let admin = match &args.admin_token_file {
+        Some(file) => read_token(file)?,
+        None => token_or_new(&dir.admin_token())?,
+    };
     announce(args, &listeners, &registrar, &tls)?;
     let drain = Drain::new();
-    let monitored = serve(args, &dir, &registrar, &tls, listeners, &drain)?;
+    let monitored = serve(args, &admin, &registrar, &tls, listeners, &drain)?;
     let outcome = tokio::select! {
         () = end.first() => Ok(()),
         () = renew(args, &tls) => Ok(()),
@@ -120,7 +125,7 @@ fn announce(
 
 fn serve(
     args: &RegistrarArgs,
-    dir: &DataDir,
+    admin: &str,
     registrar: &Arc<Registrar>,
     tls: &Tls,
     listeners: Listeners,
@@ -130,12 +135,8 @@ fn serve(
         (Some(directory), _) => directory.clone(),
         (None, own) => own.map_err(|e| failed(&e))?,
     };
-    let admin = match &args.admin_token_file {
-        Some(file) => read_token(file)?,
-        None => token_or_new(&dir.admin_token())?,
-    };
     let feed = args.feed_token_file.as_deref().map(token).transpose()?;
-    let front = front::config(args.web_registration, args.listen, &admin, directory, tls)?;
+    let front = front::config(args.web_registration, args.listen, admin, directory, tls)?;
     let front = FrontConfig { feed, ..front };
     let service = registrar.fleet_http(front, tokens(args)?);
     let server = Some(tls.server.clone());

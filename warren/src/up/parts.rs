@@ -14,7 +14,7 @@ use net::telemetry::Metrics;
 use protocol::{AtSign, RegistrationId};
 use registrar::{RegisterError, Registrar, RegistrarConfig, StoreFault};
 use server::{Limits, World};
-use server_host::{Cell, CellConfig};
+use server_host::{Cell, CellConfig, Patience};
 use swarm_router::Router;
 use tokio::net::TcpListener;
 
@@ -97,7 +97,11 @@ impl Parts {
             Arc::clone(&tls.roots),
             Limits::default(),
         ));
-        let config = CellConfig { sleep_after: Duration::from_secs(args.sleep_after), term: None };
+        let config = CellConfig {
+            sleep_after: Duration::from_secs(args.sleep_after),
+            term: None,
+            patience: Patience::default(),
+        };
         let cell = Cell::start(
             config,
             ground.volumes,

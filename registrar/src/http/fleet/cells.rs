@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use net::https::Peer;
 use protocol::Term;
-use protocol::control::roster::{CellReport, ORDERS_MAX, Roster, TermGrant, TermRequest};
+use protocol::control::roster::{CellReport, ILL_MAX, ORDERS_MAX, Roster, TermGrant, TermRequest};
 use serde::Deserialize;
 
 use super::{Asked, Body, PathText, Problem, Stand, json, name, query};
@@ -54,6 +54,9 @@ pub(super) async fn report(
     let (cell, report) = (name(path)?, json::<CellReport>(body)?);
     if report.done.len() > ORDERS_MAX {
         return Err(Problem::bad_request(format!("a report has at most {ORDERS_MAX} outcomes")));
+    }
+    if report.ill.len() > ILL_MAX {
+        return Err(Problem::bad_request(format!("a report tells of at most {ILL_MAX} servers")));
     }
     fleet.report_cell(cell, report)?;
     Ok(StatusCode::NO_CONTENT)
