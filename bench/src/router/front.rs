@@ -114,9 +114,16 @@ impl Drop for Front {
     }
 }
 
+/// The label of a route's host: the number in base 32, as long as those of identities are.
+pub fn label(route: u16) -> String {
+    let digit = |at: u32| b"abcdefghijklmnopqrstuvwxyz234567"[usize::from(route >> (5 * at) & 31)];
+    let digits = (0..4).rev().map(digit).chain([b'a'; 22]);
+    digits.map(char::from).collect()
+}
+
 /// The host name of a route.
 pub fn name(route: u16) -> String {
-    format!("r{route:05}.swarm.example")
+    format!("{}.swarm.example", label(route))
 }
 
 /// What a TLS client says first to the server of this name.
@@ -138,14 +145,4 @@ fn proportional_bytes(pid: u32) -> u64 {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
-}
-
-/// What the kernel itself holds, sockets and the like: for the whole machine, so neighbours count.
-pub fn kernel_bytes() -> u64 {
-    let info = std::fs::read_to_string("/proc/meminfo").expect("a proc file");
-    let field = |name: &str| {
-        let line = info.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-        line.split_whitespace().next().expect("a number").parse::<u64>().expect("a number")
-    };
-    (field("Slab:") + field("Percpu:")) * 1024
 }
