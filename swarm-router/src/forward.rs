@@ -1,8 +1,11 @@
 //! Carries connections to the cells, on whatever machines these are.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use net::accept::Gate;
 use net::backoff::pause;
@@ -12,6 +15,7 @@ use net::preface::{self, LinkKey, Preface};
 use net::socket::adopt;
 use net::telemetry::Metrics;
 use protocol::{Term, VolumeId};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -20,7 +24,9 @@ use tracing::debug;
 
 use crate::doors::{Door, Doors};
 use crate::guests::Guest;
-use crate::limits::{GATE, HOLD_GATE, HOLD_MAX, PART_GRACE, REACH_PAUSE_MAX, REACH_PAUSE_MIN};
+use crate::limits::{
+    FIRST_BYTES_MAX, GATE, HOLD_GATE, HOLD_MAX, PART_GRACE, REACH_PAUSE_MAX, REACH_PAUSE_MIN,
+};
 use crate::listen::{Arrival, Backend};
 use crate::pipes::Pipes;
 use crate::relay::relay;
@@ -138,7 +144,9 @@ impl Backend for Forwarder {
 impl Inner {
     async fn carry(&self, volume: VolumeId, mut client: TcpStream, peer: SocketAddr) {
         // What reaching takes is given back before the connection comes to rest.
-        let Some(reached) = Box::pin(self.reached(Preface { client: peer, volume })).await else {
+        let Some(reached) =
+            Box::pin(self.reached(Preface { client: peer, volume }, &mut client)).await
+        else {
             return;
         };
         let Reached { mut stream, term, mut door, guest } = reached;
@@ -155,9 +163,9 @@ impl Inner {
     }
 
     /// The cell, in bounded time; none if the router ends.
-    async fn reached(&self, preface: Preface) -> Option<Reached> {
+    async fn reached(&self, preface: Preface, client: &mut TcpStream) -> Option<Reached> {
         let reached = tokio::select! {
-            reached = timeout(HOLD_MAX, self.reach(&preface)) => reached.ok().flatten(),
+            reached = timeout(HOLD_MAX, self.reach(&preface, client)) => reached.ok().flatten(),
             () = self.drain.draining() => return None,
         };
         if reached.is_none() {
@@ -167,15 +175,23 @@ impl Inner {
     }
 
     /// Tries until the cell takes her; none if her volume has no cell, or too many are waiting.
-    async fn reach(&self, preface: &Preface) -> Option<Reached> {
+    async fn reach(&self, preface: &Preface, client: &mut TcpStream) -> Option<Reached> {
         let (mut held, mut failures) = (None, 0);
+        // It is said again wherever she is taken in the end.
+        let mut first = Vec::new();
         loop {
             let mut guest = self.doors.guest(preface.volume);
             let mut door = self.doors.of(preface.volume)?;
             let Door { term, address } = *door.borrow_and_update();
             if let Some(address) = address {
                 tokio::select! {
-                    dialled = preface::dial(address, preface, &self.key, self.clock.now()) => {
+                    dialled = preface::dial(
+                        address,
+                        preface,
+                        &self.key,
+                        self.clock.now(),
+                        what_is_there(client, &mut first),
+                    ) => {
                         match dialled {
                             Ok(stream) => return Some(Reached { stream, term, door, guest }),
                             Err(error) => debug!(%address, %error, "a cell cannot be reached"),
@@ -204,4 +220,20 @@ impl Inner {
 async fn moved(mut guest: Guest) {
     guest.parted().await;
     Box::pin(sleep(PART_GRACE)).await;
+}
+
+/// What has come of her by now, if nothing came before; it waits for nothing.
+async fn what_is_there<'a>(client: &mut TcpStream, first: &'a mut Vec<u8>) -> &'a [u8] {
+    if first.is_empty() {
+        poll_fn(|cx| {
+            let mut bytes = [0; FIRST_BYTES_MAX];
+            let mut bytes = ReadBuf::new(&mut bytes);
+            // If it fails, so will the next who reads.
+            let _ = Pin::new(&mut *client).poll_read(cx, &mut bytes);
+            first.extend_from_slice(bytes.filled());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    first
 }

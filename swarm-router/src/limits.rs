@@ -49,6 +49,9 @@ pub const REACH_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// …to this.
 pub const REACH_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Bytes of a client that go along with her preface: most often all of her `ClientHello`.
+pub const FIRST_BYTES_MAX: usize = 2 * 1024;
+
 /// Bytes that are taken from one side before they are given to the other.
 pub const COPY_BYTES: usize = 16 * 1024;
 

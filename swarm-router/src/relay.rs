@@ -8,14 +8,15 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use net::limits::CLOSE_DEADLINE;
-use tokio::io::{AsyncRead, AsyncWriteExt, Interest, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::ReadHalf;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
@@ -30,44 +31,52 @@ pub(crate) async fn relay(
     pipes: &Arc<Pipes>,
 ) -> io::Result<()> {
     let ((from_client, to_client), (from_cell, to_cell)) = (client.split(), cell.split());
-    let (up, down) = (pump(from_client, to_cell, pipes), pump(from_cell, to_client, pipes));
+    let up = pump(from_client, to_cell.as_ref(), pipes);
+    let down = pump(from_cell, to_client.as_ref(), pipes);
     tokio::pin!(up, down);
+    // Whoever ended last is told by the end of both sockets.
     tokio::select! {
         ended = &mut up => {
             ended?;
+            end(to_cell.as_ref())?;
             down.await
         }
         ended = &mut down => {
             ended?;
+            end(to_client.as_ref())?;
             let rest = Box::pin(timeout(AFTER_SERVER_MAX, up));
             rest.await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
         }
     }
 }
 
-async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, pipes: &Arc<Pipes>) -> io::Result<()> {
+/// Says that nothing will come. Whoever is gone need not be told.
+fn end(to: &TcpStream) -> io::Result<()> {
+    match SockRef::from(to).shutdown(Shutdown::Write) {
+        Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Carries one way, until nothing will come.
+async fn pump(mut from: ReadHalf<'_>, to: &TcpStream, pipes: &Arc<Pipes>) -> io::Result<()> {
     let mut is_much = false;
     loop {
         if is_much {
             poll_fn(|cx| from.as_ref().poll_read_ready(cx)).await?;
             if let Some(pipe) = pipes.take() {
-                match Box::pin(pour(from.as_ref(), to.as_ref(), pipe)).await? {
+                match Box::pin(pour(from.as_ref(), to, pipe)).await? {
                     Poured::Bytes(bytes) => is_much = bytes >= COPY_BYTES,
-                    Poured::End => break,
+                    Poured::End => return Ok(()),
                 }
                 continue;
             }
         }
-        match poll_fn(|cx| poll_copy(cx, &mut from, &to)).await? {
+        match poll_fn(|cx| poll_copy(cx, &mut from, to)).await? {
             Copied::All(bytes) => is_much = bytes == COPY_BYTES,
-            Copied::Part(rest) => Box::pin(push(to.as_ref(), rest)).await?,
-            Copied::End => break,
+            Copied::Part(rest) => Box::pin(push(to, rest)).await?,
+            Copied::End => return Ok(()),
         }
-    }
-    match Box::pin(timeout(CLOSE_DEADLINE, to.shutdown())).await {
-        // Whoever is gone need not be told that the other is.
-        Ok(Err(error)) if error.kind() != io::ErrorKind::NotConnected => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -84,7 +93,7 @@ enum Copied {
 fn poll_copy(
     cx: &mut Context<'_>,
     from: &mut ReadHalf<'_>,
-    to: &WriteHalf<'_>,
+    to: &TcpStream,
 ) -> Poll<io::Result<Copied>> {
     let mut buffer = [MaybeUninit::uninit(); COPY_BYTES];
     let mut buffer = ReadBuf::uninit(&mut buffer);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::back::Back;
-use super::front::{Front, How, kernel_bytes};
+use super::front::{Front, How};
 use super::machine::{descriptors, pairs};
 use super::{Options, load, ours, peers};
 use crate::Setting;
@@ -20,7 +20,6 @@ struct Figures {
     started_in: Duration,
     /// Of one route, beyond a front with one.
     bytes: f64,
-    kernel_bytes: f64,
     /// Until the new server answers, in milliseconds; the median.
     change: f64,
     /// Connections that nobody answered meanwhile.
@@ -33,26 +32,26 @@ pub fn run(setting: &Setting, folder: &Path, back: &Back, options: &Options) {
             &|routes| {
                 // With one socket for all it needs no descriptors for them.
                 let can = pairs(descriptors(), routes) > 0 || !options.router_option.is_empty();
-                can.then(|| ours::start(setting, folder, back, routes, &options.router_option))
+                can.then(|| ours::start(setting, folder, back, routes, options))
             },
             &|routes| peers::nginx(folder, back, routes),
             &|routes| peers::haproxy(folder, back, routes),
         ];
         let figures: Vec<_> =
             starts.into_iter().filter_map(|start| measure(start, *routes)).collect();
-        print(*routes, &figures);
         if pairs(descriptors(), *routes) == 0 {
-            println!("there are not descriptors enough for so many listening sockets");
+            println!("\n{routes} listening sockets are more than a process may have here");
+        }
+        if !figures.is_empty() {
+            print(*routes, &figures);
         }
     }
 }
 
 fn measure(start: &dyn Fn(u16) -> Option<Front>, routes: u16) -> Option<Figures> {
     let alone = start(1)?.memory();
-    let kernel = kernel_bytes();
     let mut front = start(routes)?;
-    let of_each = |now: u64, before: u64| (now as f64 - before as f64) / f64::from(routes);
-    let (bytes, of_kernel) = (of_each(front.memory(), alone), of_each(kernel_bytes(), kernel));
+    let bytes = (front.memory() as f64 - alone as f64) / f64::from(routes);
     let mut dropped = 0;
     let mut changes: Vec<_> = (0..CHANGES)
         .map(|turn| {
@@ -66,7 +65,6 @@ fn measure(start: &dyn Fn(u16) -> Option<Front>, routes: u16) -> Option<Figures>
         who: front.who,
         started_in: front.started_in,
         bytes,
-        kernel_bytes: of_kernel,
         change: changes[CHANGES / 2],
         dropped,
     })
@@ -105,13 +103,12 @@ fn print(routes: u16, figures: &[Figures]) {
             f.who.to_owned(),
             format!("{:.0}", f.started_in.as_secs_f64() * 1e3),
             format!("{:.0}", f.bytes),
-            format!("{:.0}", f.kernel_bytes),
             format!("{:.1}", f.change),
             f.dropped.to_string(),
         ]
     };
     let rows: Vec<_> = figures.iter().map(row).collect();
-    let header = ["who", "start, ms", "bytes a route", "kernel's", "one change, ms", "unanswered"];
+    let header = ["who", "start, ms", "bytes a route", "one change, ms", "unanswered"];
     println!("\n{routes} routes\n\n{}", table(&header, &rows));
     let find = |who| figures.iter().find(|f| f.who == who);
     for peer in ["nginx", "HAProxy"] {

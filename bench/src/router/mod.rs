@@ -2,7 +2,8 @@
 //!
 //! Servers, load and router share the machine's processors. So rates say as much about the load as
 //! about the router, above all on two cores: the line `direct` says what the load itself can do, and
-//! processor time is what a router costs wherever it runs.
+//! processor time is what a router costs wherever it runs. Memory is the processes' own; what the
+//! kernel holds for a socket is alike for all.
 
 mod back;
 mod change;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use crate::Setting;
 use crate::report::{Rounds, goal, table};
 use back::Back;
-use front::{Front, How, Target, kernel_bytes};
+use front::{Front, How, Target};
 
 /// Routes that are there while connections are measured.
 const ROUTES_BUSY: u16 = 64;
@@ -50,9 +51,9 @@ pub struct Options {
     /// More options for our router
     #[arg(long, allow_hyphen_values = true)]
     router_option: Vec<String>,
-    /// Where our router looks at names, if its options have it do so
+    /// Has our router look at names too, if it has the option --names
     #[arg(long)]
-    router_names: Option<std::net::SocketAddr>,
+    by_name: bool,
 }
 
 impl Options {
@@ -109,8 +110,7 @@ fn all(
     routes: u16,
     options: &Options,
 ) -> Vec<Front> {
-    let mut ours = ours::start(setting, folder, back, routes, &options.router_option);
-    ours.names = options.router_names;
+    let ours = ours::start(setting, folder, back, routes, options);
     let peers = [peers::nginx(folder, back, routes), peers::haproxy(folder, back, routes)];
     std::iter::once(ours).chain(peers.into_iter().flatten()).collect()
 }
@@ -254,15 +254,14 @@ fn idle(all: &[Front], connections: usize) {
         .iter()
         .filter(|front| front.process.is_some())
         .map(|front| {
-            let (memory, kernel) = (front.memory(), kernel_bytes());
+            let memory = front.memory();
             let mut held = load::hold(&targets(front, How::Port), connections);
             std::thread::sleep(Duration::from_millis(300));
             let each = (front.memory() as f64 - memory as f64) / count;
-            let of_kernel = (kernel_bytes() as f64 - kernel as f64) / count;
             assert!(load::are_carried(&mut held), "{} has lost some", front.who);
-            vec![front.who.to_owned(), format!("{each:.0}"), format!("{of_kernel:.0}")]
+            vec![front.who.to_owned(), format!("{each:.0}")]
         })
         .collect();
-    let header = ["who", "its bytes each", "the kernel's each, all ends"];
+    let header = ["who", "its bytes each"];
     println!("\n{connections} connections that rest\n\n{}", table(&header, &rows));
 }

@@ -1,10 +1,11 @@
 //! Our own router: the process `warren router serve`, which follows a played registrar.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Options;
 use super::back::Back;
 use super::front::Front;
 use super::registrar::Registrar;
@@ -13,18 +14,19 @@ use crate::{Setting, certificate};
 
 const IP: Ipv4Addr = Ipv4Addr::new(127, 0, 91, 1);
 
-/// Starts it with so many routes, all to the first server, and with options of its own.
+/// Starts it with so many routes, all to the first server.
 pub fn start(
     setting: &Setting,
     folder: &Path,
     back: &Back,
     routes: u16,
-    options: &[String],
+    options: &Options,
 ) -> Front {
     let (key, chain) = certificate::make(folder).expect("openssl is installed");
     let registrar = Registrar::start(back, routes, &chain, &key);
     std::fs::write(folder.join("token"), "a-token-for-routers-only").expect("a file");
     std::fs::write(folder.join("link.key"), "0123456789abcdef".repeat(4)).expect("a file");
+    let names = options.by_name.then_some(SocketAddr::from((IP, 443)));
     let began = Instant::now();
     let child = Command::new(&setting.warren)
         .args(["router", "serve", "--health-port", "0", "--listen", &IP.to_string()])
@@ -35,7 +37,8 @@ pub fn start(
         .arg(folder.join("token"))
         .arg("--link-key-file")
         .arg(folder.join("link.key"))
-        .args(options)
+        .args(names.map(|address| format!("--names={address}")))
+        .args(&options.router_option)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
@@ -46,7 +49,7 @@ pub fn start(
         process: Some(Process(child)),
         ip: IP,
         all: None,
-        names: None,
+        names,
         routes,
         lead,
         started_in: Duration::ZERO,

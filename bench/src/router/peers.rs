@@ -60,7 +60,7 @@ pub fn nginx(folder: &Path, back: &Back, routes: u16) -> Option<Front> {
          pid {path}/nginx.pid;\nerror_log {path}/nginx.log warn;\n\
          events {{ worker_connections {connections}; }}\n\
          stream {{\n  tcp_nodelay on;\n  proxy_protocol on;\n  map_hash_max_size 262144;\n  \
-         map_hash_bucket_size 128;\n  \
+         map_hash_bucket_size 256;\n  \
          map $server_port $by_port {{ include {path}/ports.map; }}\n  \
          map $ssl_preread_server_name $by_name {{ include {path}/names.map; }}\n  \
          server {{ listen {NGINX}:{FIRST_PORT}-{last}; proxy_pass $by_port; }}\n  \

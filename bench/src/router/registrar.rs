@@ -1,17 +1,13 @@
 //! Plays the registrar of our router: one whole answer, and then one change after the other.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::control::names::CellId;
-use protocol::control::roster::Position;
-use protocol::control::routes::{CellPlace, Route, Routes, Target};
-use protocol::{Term, VolumeId};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -19,49 +15,34 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::back::Back;
-use super::front::FIRST_PORT;
+use super::front::{FIRST_PORT, label};
 
 /// Longer than a router waits for news.
 const NEWS_WAIT: Duration = Duration::from_secs(3);
 
-/// What was said last, and what all of it is.
+/// Where all routes lead, as of one change, and which that was.
 struct Said {
-    whole: Routes,
-    change: Option<Routes>,
+    number: u64,
+    routes: Vec<usize>,
+    changed: Option<u16>,
 }
 
 #[derive(Clone)]
 pub struct Registrar {
-    said: watch::Sender<Arc<Said>>,
+    said: watch::Sender<Said>,
+    cells: [SocketAddr; 2],
     pub address: SocketAddr,
 }
 
-fn cell(server: usize) -> CellId {
-    CellId::from_number(u16::try_from(server + 1).expect("there are two")).expect("not 0")
-}
-
-fn route(number: u16, server: usize) -> Route {
-    let mut volume = [0; 16];
-    volume[..2].copy_from_slice(&number.to_be_bytes());
-    let target = Target { volume: VolumeId::from_bytes(volume), cell: cell(server) };
-    Route { port: NonZeroU16::new(FIRST_PORT + number).expect("not 0"), to: Some(target) }
+/// Each server is alone in its cell.
+fn route(number: u16, server: usize) -> Value {
+    let target = json!({ "volume": format!("{number:032x}"), "cell": server + 1 });
+    json!({ "label": label(number), "port": FIRST_PORT + number, "to": target })
 }
 
 impl Registrar {
     /// All routes lead to the first server. The certificate is one for `localhost`.
     pub fn start(back: &Back, routes: u16, chain: &Path, key: &Path) -> Self {
-        let term = Term::from_number(1).expect("not 0");
-        let place = |(server, address): (usize, &SocketAddr)| CellPlace {
-            cell: cell(server),
-            term,
-            address: Some(*address),
-        };
-        let whole = Routes {
-            upto: Position { run: 1, number: 1 },
-            is_whole: true,
-            routes: (0..routes).map(|number| route(number, 0)).collect(),
-            cells: back.addresses.iter().enumerate().map(place).collect(),
-        };
         let chain = CertificateDer::pem_file_iter(chain).expect("a chain");
         let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(
             chain.map(|one| one.expect("a certificate")).collect(),
@@ -70,8 +51,8 @@ impl Registrar {
         let tls = TlsAcceptor::from(Arc::new(config.expect("they belong together")));
         let listener = back.runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("it is bound");
-        let said = watch::Sender::new(Arc::new(Said { whole, change: None }));
-        let registrar = Self { said, address };
+        let said = Said { number: 1, routes: vec![0; routes.into()], changed: None };
+        let registrar = Self { said: watch::Sender::new(said), cells: back.addresses, address };
         back.runtime.spawn(registrar.clone().serve(listener, tls));
         registrar
     }
@@ -79,13 +60,9 @@ impl Registrar {
     /// From now on this route leads to that server.
     pub fn lead(&self, number: u16, server: usize) {
         self.said.send_modify(|said| {
-            let mut whole = said.whole.clone();
-            whole.upto.number += 1;
-            whole.routes[usize::from(number)] = route(number, server);
-            let routes = vec![route(number, server)];
-            let (upto, cells) = (whole.upto, whole.cells.clone());
-            let change = Some(Routes { upto, is_whole: false, routes, cells });
-            *said = Arc::new(Said { whole, change });
+            said.number += 1;
+            said.routes[usize::from(number)] = server;
+            said.changed = Some(number);
         });
     }
 
@@ -120,20 +97,33 @@ impl Registrar {
     }
 
     /// What whoever asks so does not know; nothing, after a while.
-    async fn news(&self, question: &str) -> Routes {
+    async fn news(&self, question: &str) -> Value {
         let after = question.split_once("after=").map_or("", |(_, rest)| rest);
         let after = after.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
         let after: u64 = after.parse().unwrap_or(0);
         let mut said = self.said.subscribe();
-        let news = said.wait_for(|said| said.whole.upto.number > after);
-        let Ok(Ok(said)) = timeout(NEWS_WAIT, news).await else {
-            let said = self.said.borrow();
-            let (upto, cells) = (said.whole.upto, said.whole.cells.clone());
-            return Routes { upto, is_whole: false, routes: Vec::new(), cells };
-        };
-        match &said.change {
-            Some(change) if change.upto.number == after + 1 => change.clone(),
-            _ => said.whole.clone(),
+        let news = said.wait_for(|said| said.number > after);
+        if timeout(NEWS_WAIT, news).await.is_err() {
+            let number = self.said.borrow().number;
+            return self.answer(number, false, Vec::new());
         }
+        let said = self.said.borrow();
+        let lead = |number: u16| route(number, said.routes[usize::from(number)]);
+        match said.changed {
+            Some(changed) if said.number == after + 1 => {
+                self.answer(said.number, false, vec![lead(changed)])
+            }
+            _ => self.answer(said.number, true, (0..).take(said.routes.len()).map(lead).collect()),
+        }
+    }
+
+    fn answer(&self, number: u64, is_whole: bool, routes: Vec<Value>) -> Value {
+        let place = |(server, address): (usize, &SocketAddr)| json!({ "cell": server + 1, "term": 1, "address": address });
+        json!({
+            "upto": { "run": 1, "number": number },
+            "is_whole": is_whole,
+            "routes": routes,
+            "cells": self.cells.iter().enumerate().map(place).collect::<Vec<_>>(),
+        })
     }
 }

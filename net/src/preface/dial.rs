@@ -1,5 +1,6 @@
 //! From a router to a cell.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
@@ -18,18 +19,24 @@ use crate::limits::{
 /// Connects to a cell and introduces a client; what is written to the stream next is hers. A cell
 /// whose machine has died is noticed within [`LINK_SILENCE_MAX`] of the last word to it.
 ///
+/// What `first` gives once the cell is there goes along in the same segment, most often all that she
+/// says at first.
+///
 /// # Errors
 /// Those of the system; [`io::ErrorKind::TimedOut`] after [`LINK_DIAL_DEADLINE`].
-pub async fn dial(
+pub async fn dial<'a>(
     cell: SocketAddr,
     preface: &Preface,
     key: &LinkKey,
     now: Timestamp,
+    first: impl Future<Output = &'a [u8]>,
 ) -> io::Result<TcpStream> {
     let dialled = async {
         let mut stream = TcpStream::connect(cell).await?;
         prepare(&stream)?;
-        stream.write_all(&write(preface, key, now)).await?;
+        let mut bytes = write(preface, key, now);
+        bytes.extend_from_slice(first.await);
+        stream.write_all(&bytes).await?;
         Ok(stream)
     };
     timeout(LINK_DIAL_DEADLINE, dialled).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))

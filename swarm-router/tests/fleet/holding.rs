@@ -66,6 +66,24 @@ async fn clients_of_a_cell_that_died_are_held_until_it_is_elsewhere() {
 }
 
 #[tokio::test]
+async fn what_a_held_client_has_said_already_is_heard_once() {
+    let died = Cell::open();
+    let (world, port) = one(Some(died.address())).await;
+    drop(died);
+    let mut client = connect(port).await;
+    let said: Vec<u8> = (0..5_000_u32).map(|place| (place % 251) as u8).collect();
+    client.write_all(&said).await.unwrap();
+    client.shutdown().await.unwrap();
+    until(|| world.forwarder.counters().unreached > 1).await;
+    let cell = Cell::open();
+    world.tell(part(1, 2, Vec::new(), vec![place(1, 2, Some(cell.address()))])).await;
+    let (mut stream, _) = timeout(PATIENCE, cell.next()).await.expect("it is called");
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    assert!(heard == said);
+}
+
+#[tokio::test]
 async fn a_cell_that_comes_back_where_it_was_is_found_without_news() {
     let died = Cell::open();
     let address = died.address();
