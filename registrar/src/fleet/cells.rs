@@ -58,11 +58,17 @@ impl Fleet {
         term: Term,
         follower: &Follower,
     ) -> Result<Roster, FleetError> {
+        // The question is a sign of life; that there is news for it later is none.
+        {
+            let mut state = self.state();
+            let number = follower.number(&state);
+            let cell = run_by(&mut state, id, term)?;
+            cell.sign(Instant::now());
+            cell.took(number);
+        }
         let look = |state: &mut State| {
             let number = follower.number(state);
             let cell = run_by(state, id, term)?;
-            cell.sign(Instant::now());
-            cell.took(number);
             let part = cell.roster.after(number, ORDERS_MAX);
             let (is_known, news) = (cell.roster.is_known(number), cell.news.subscribe());
             let upto = state.position(part.upto);

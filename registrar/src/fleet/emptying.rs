@@ -150,10 +150,10 @@ impl Fleet {
 }
 
 impl State {
-    /// A new start is heard for the first time.
+    /// A new start of a cell.
     pub(super) fn begins(&mut self, id: CellId) {
         if let Some(cell) = self.cells.get_mut(&id) {
-            cell.heard = Some(Heard::first(Instant::now()));
+            cell.heard = Some(Heard::begins(cell.heard, Instant::now()));
             cell.taken.send_replace(0);
         }
     }

@@ -6,24 +6,40 @@ use tokio::time::Instant;
 
 use crate::limits::HEARD_GAP_MAX;
 
-/// Signs of life of one start of a cell, by a clock that no operator sets.
+/// So many starts in a row count as signs of life although nothing more is heard of them.
+const STARTS_MAX: u8 = 3;
+
+/// Signs of life of a cell, by a clock that no operator sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
     /// Since when without a gap.
     since: Instant,
     last: Instant,
+    /// Starts since anything else was heard.
+    starts: u8,
 }
 
 impl Heard {
     /// Heard for the first time.
     pub fn first(now: Instant) -> Self {
-        Self { since: now, last: now }
+        Self { since: now, last: now, starts: 0 }
+    }
+
+    /// A process begins. One that does nothing else, time and again, does not live.
+    pub fn begins(before: Option<Self>, now: Instant) -> Self {
+        match before {
+            None => Self::first(now),
+            Some(before) if before.starts < STARTS_MAX => {
+                Self { since: now, last: now, starts: before.starts + 1 }
+            }
+            Some(before) => Self { since: now, ..before },
+        }
     }
 
     /// Heard again.
     pub fn again(self, now: Instant) -> Self {
         let has_gap = self.silence(now) > HEARD_GAP_MAX;
-        Self { since: if has_gap { now } else { self.since }, last: now }
+        Self { since: if has_gap { now } else { self.since }, last: now, starts: 0 }
     }
 
     /// How long ago the last sign was.
@@ -60,6 +76,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_cell_that_only_ever_begins_falls_silent() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut heard = Heard::first(start);
+        for second in [2, 4, 6, 8, 10, 12] {
+            heard = Heard::begins(Some(heard), at(second));
+        }
+        assert_eq!(heard.silence(at(12)), at(6) - start);
+        let heard = Heard::begins(Some(heard.again(at(13))), at(20));
+        assert_eq!(heard.silence(at(21)), at(1) - start);
+    }
+
     /// Two cells tell that they live at least every 1.7 s, which is an interval and a bit. However
     /// long the registrar is deaf for, there is no moment at which one counts as lost and the other as
     /// heard all the while.
@@ -73,7 +102,7 @@ mod tests {
                 let (mut one, mut other) = (Heard::first(start), Heard::first(start));
                 for now in (0..40_000).step_by(100) {
                     let hear = |heard: &mut Heard, phase: u64| {
-                        if (now + phase) % 1_700 == 0 && !deaf.contains(&now) {
+                        if (now + phase).is_multiple_of(1_700) && !deaf.contains(&now) {
                             *heard = heard.again(at(now));
                         }
                     };

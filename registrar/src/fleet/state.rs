@@ -130,7 +130,10 @@ impl State {
         let place = self.place(id);
         let before = self.cells.remove(&id);
         let spec = before.as_ref().map(|cell| (cell.record.spec(id), cell.record.state));
-        let is_planned_anew = spec != Some((record.spec(id), record.state));
+        let node = |record: &CellRecord| record.start.as_ref().map(|start| start.node.clone());
+        let was_on = before.as_ref().and_then(|cell| node(&cell.record));
+        let is_planned_anew =
+            spec != Some((record.spec(id), record.state)) || was_on != node(&record);
         let cell = match before {
             Some(cell) => {
                 // A retired cell is remembered for ever, but not how it went.
@@ -189,6 +192,10 @@ impl State {
         if let Some(cell) = home.and_then(|id| self.cells.get_mut(&id)) {
             cell.residents = cell.residents.saturating_sub(1);
             cell.roster.forget(volume);
+            if cell.residents == 0 {
+                // Its machine may be drained by the engine now.
+                self.plan_changed();
+            }
         }
     }
 

@@ -25,7 +25,8 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn figures(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let (middle, longest) = (times[times.len() / 2], times.last().unwrap());
-    println!("{what}: p50 {middle:.0?}, p99 {longest:.0?} of {}", times.len());
+    let (middle, longest) = (middle.as_millis(), longest.as_millis());
+    println!("{what}: p50 {middle} ms, longest {longest} ms, of {}", times.len());
 }
 
 /// Who lives in a cell.
