@@ -13,7 +13,7 @@ use net::preface::LinkKey;
 use swarm_router::{CONNECTIONS_MAX, Follower, Forwarder, HttpsRoutes, Router, RouterOptions};
 use tokio::net::TcpListener;
 
-use super::args::RouterArgs;
+use super::args::{RedirectWhen, RouterArgs};
 use super::front::{Front, watch};
 use super::health::{monitored, tracing};
 use super::kept::{keep, restore, save};
@@ -42,7 +42,8 @@ const WATCHERS: AcceptLimits = AcceptLimits {
 /// Carries connections until a signal ends it.
 pub fn run(args: &RouterArgs) -> Result<(), Failure> {
     crate::up::start_logs(args.fleet.log_format)?;
-    descriptors::raise_limit(DESCRIPTORS);
+    let has_listeners = args.front().is_none() || args.redirect.redirect == RedirectWhen::Auto;
+    descriptors::raise_limit(if has_listeners { DESCRIPTORS } else { CONNECTIONS_MAX });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("warren")
@@ -78,8 +79,8 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
     if let Some(front) = &mut front {
         front.serve(&router).await?;
     }
-    announce(args, front.as_ref(), &watchers)?;
     succession.announce()?;
+    announce(args, front.as_ref(), &watchers)?;
     let monitored = monitored(&router, &forwarder, &follower);
     let pages = monitoring::routes(monitored.clone()).merge(tracing(&follower));
     drain.spawn(serve_http(watchers, None, pages, WATCHERS, drain.clone()));

@@ -8,6 +8,7 @@ const INSIDE: &str = "WARREN_TEST_IN_NAMESPACE";
 
 /// Runs the test of this name again in a network of its own, with loopback up; there it returns true.
 /// Where that is not allowed the test is left out, and says so.
+#[must_use]
 pub fn is_inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         ip(&["link", "set", "lo", "up"]);
@@ -35,10 +36,12 @@ pub fn ip(words: &[&str]) {
 }
 
 /// Another machine: a network of its own, until it is dropped.
+#[derive(Debug)]
 pub struct Machine(Child);
 
 impl Machine {
     /// One that is connected: `here/24` on this side, `there/24` on its own.
+    #[must_use]
     pub fn connected(name: &str, here: &str, there: &str) -> Self {
         let child = Command::new("unshare")
             .args(["--net", "sleep", "600"])

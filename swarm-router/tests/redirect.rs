@@ -1,8 +1,6 @@
 //! One socket for a whole range of ports, in networks of the tests' own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod namespace;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -11,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use namespace::{Machine, ip, is_inside};
 use protocol::VolumeId;
 use socket2::{Domain, Socket, Type};
 use swarm_router::{Arrival, Backend, Budget, PortState, Redirect, Router, RouterOptions};
+use testkit::namespace::{Machine, ip, is_inside};
 
 const FRONT: u16 = 9_466;
 const FIRST: u16 = 20_000;
