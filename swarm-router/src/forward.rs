@@ -8,6 +8,7 @@ use net::accept::Gate;
 use net::backoff::pause;
 use net::clock::Clock;
 use net::drain::Drain;
+use net::limits::LINK_DIAL_DEADLINE;
 use net::preface::{self, LinkKey, Preface};
 use net::socket::adopt;
 use net::telemetry::Metrics;
@@ -131,7 +132,8 @@ impl Inner {
         let preface = Preface { client: peer, volume };
         let reached = tokio::select! {
             reached = timeout(HOLD_MAX, self.reach(&preface)) => reached.ok().flatten(),
-            () = self.drain.draining() => return,
+            // Who has just come is carried yet; who waits for a cell is not.
+            () = self.drain.draining_for(LINK_DIAL_DEADLINE) => return,
         };
         let Some(Reached { mut stream, term, mut door }) = reached else {
             self.counts.given_up.fetch_add(1, Ordering::Relaxed);
