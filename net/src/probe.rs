@@ -1,4 +1,4 @@
-//! Asking a daemon on this machine over plain HTTP how it is, as container engines have it done.
+//! Asking a daemon over plain HTTP how it is, as container engines have it done.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,15 +13,49 @@ const STATUS_BYTES: usize = 16;
 /// # Errors
 /// What the system says, or that the answer is not one of HTTP/1.1.
 pub fn http_status(address: SocketAddr, path: &str, deadline: Duration) -> io::Result<u16> {
+    let mut stream = ask(address, path, deadline)?;
+    let mut beginning = [0; STATUS_BYTES];
+    stream.read_exact(&mut beginning)?;
+    status_of(&beginning)
+}
+
+/// Status and body of the answer to a GET of this path, at most so many bytes with the head. Blocks,
+/// for each of connecting, asking and every read no longer than the deadline.
+///
+/// # Errors
+/// What the system says, that the answer is longer, or is not one of HTTP/1.1.
+pub fn http_get(
+    address: SocketAddr,
+    path: &str,
+    deadline: Duration,
+    bytes_max: u64,
+) -> io::Result<(u16, Vec<u8>)> {
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let stream = ask(address, path, deadline)?;
+    let mut bytes = Vec::new();
+    stream.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > bytes_max) {
+        return Err(invalid("the answer is too long"));
+    }
+    const HEAD_END: &[u8] = b"\r\n\r\n";
+    let end = bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END);
+    let end = end.ok_or_else(|| invalid("the answer has no end of its head"))?;
+    let body = bytes.split_off(end + HEAD_END.len());
+    Ok((status_of(&bytes)?, body))
+}
+
+fn ask(address: SocketAddr, path: &str, deadline: Duration) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&address, deadline)?;
     stream.set_read_timeout(Some(deadline))?;
     stream.set_write_timeout(Some(deadline))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
-    let mut beginning = [0; STATUS_BYTES];
-    stream.read_exact(&mut beginning)?;
-    let text = std::str::from_utf8(&beginning).unwrap_or_default();
-    let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    Ok(stream)
+}
+
+fn status_of(beginning: &[u8]) -> io::Result<u16> {
+    let status = beginning.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    let status = status.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP/1.1"))
 }
 

@@ -1,23 +1,27 @@
 //! Follows the registrar: opens the ports that it names, closes the others.
 
+use std::future::Future;
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use net::backoff::pause;
 use net::drain::Drain;
-use protocol::VolumeId;
 use protocol::control::roster::Position;
-use protocol::control::routes::Routes;
+use protocol::control::routes::{CellPlace, Routes};
+use protocol::{Timestamp, VolumeId};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use crate::doors::Doors;
 use crate::forward::Forwarder;
 use crate::known::{Changes, Known, NewsError};
+use crate::last_routes::LastRoutes;
 use crate::limits::{NEWS_PAUSE_MAX, NEWS_PAUSE_MIN, NEWS_TURN, NEWS_WAIT};
 use crate::listen::Router;
 use crate::source::RouteSource;
+use crate::trace::{Knowledge, Trace};
 
 /// Keeps a router and a forwarder as the registrar wants them. Clones are the same.
 ///
@@ -29,10 +33,22 @@ struct Inner {
     router: Arc<Router>,
     doors: Arc<Doors>,
     known: Mutex<Known>,
+    told: watch::Sender<Told>,
     /// Some port is not open that should be.
     has_gaps: AtomicBool,
     refused: AtomicU64,
     unanswered: AtomicU64,
+}
+
+/// The newest of what was told.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    cells: Vec<CellPlace>,
+    at: Option<Position>,
+    /// When the registrar last answered.
+    heard: Option<Instant>,
+    /// When what was kept from an earlier run was written.
+    kept: Option<Timestamp>,
 }
 
 /// How a follower stands.
@@ -64,6 +80,7 @@ impl Follower {
             router,
             doors: Arc::clone(forwarder.doors()),
             known: Mutex::default(),
+            told: watch::Sender::default(),
             has_gaps: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
@@ -78,6 +95,62 @@ impl Follower {
             refused: self.0.refused.load(Ordering::Relaxed),
             unanswered: self.0.unanswered.load(Ordering::Relaxed),
         }
+    }
+
+    /// Begins with what an earlier run knew last, until the registrar has more to say.
+    ///
+    /// # Errors
+    /// [`NewsError`] if more is known already.
+    pub fn restore(&self, last: &LastRoutes) -> Result<(), NewsError> {
+        self.0.apply(&last.routes)?;
+        self.0.told.send_modify(|told| told.kept = Some(last.saved_at));
+        Ok(())
+    }
+
+    /// What is to be kept for a later run; none before anything was told.
+    #[must_use]
+    pub fn last_routes(&self, now: Timestamp) -> Option<LastRoutes> {
+        let known = self.0.known();
+        let routes = Routes {
+            upto: known.at()?,
+            is_whole: true,
+            routes: known.routes(),
+            cells: self.0.told.borrow().cells.clone(),
+        };
+        Some(LastRoutes { saved_at: now, routes })
+    }
+
+    /// Waits until something has changed since this was called last, or since the start.
+    pub fn changes(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut told = self.0.told.subscribe();
+        let before = told.borrow_and_update().clone();
+        async move {
+            let is_new = |told: &Told| told.at != before.at || told.cells != before.cells;
+            // It lives as long as the follower.
+            let _ = told.wait_for(is_new).await;
+        }
+    }
+
+    /// Waits until it knows every route.
+    pub async fn known(&self) {
+        let _ = self.0.told.subscribe().wait_for(|told| told.at.is_some()).await;
+    }
+
+    /// Which way a connection to this port would take.
+    #[must_use]
+    pub fn trace(&self, port: NonZeroU16) -> Trace {
+        let target = self.0.known().target(port);
+        let door = target.and_then(|target| self.0.doors.of(target.volume));
+        let door = door.map(|door| *door.borrow()).unwrap_or_default();
+        let told = self.0.told.borrow();
+        let knowledge = Knowledge {
+            at: told.at,
+            heard_ms: told
+                .heard
+                .map(|heard| u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            kept: told.kept,
+        };
+        Trace::new(port, self.0.router.port(port.get()), target, door, knowledge)
     }
 
     /// Follows until the drain begins.
@@ -124,6 +197,7 @@ impl Follower {
         // Opening thousands of ports takes a while.
         let applied = tokio::task::spawn_blocking(move || inner.apply(&news)).await;
         applied.map_err(FollowError::Applying)?.map_err(FollowError::Refused)?;
+        self.0.told.send_modify(|told| told.heard = Some(Instant::now()));
         Ok(upto)
     }
 
@@ -169,6 +243,10 @@ impl Inner {
         for (port, volume) in ports {
             self.open(port, volume);
         }
+        self.told.send_modify(|told| {
+            told.at = Some(news.upto);
+            told.cells.clone_from(&news.cells);
+        });
         if !(closed.is_empty() && opened.is_empty()) {
             debug!(opened = opened.len(), closed = closed.len(), "the registrar changed routes");
         }

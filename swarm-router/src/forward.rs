@@ -11,6 +11,7 @@ use net::accept::Gate;
 use net::backoff::pause;
 use net::clock::Clock;
 use net::drain::Drain;
+use net::limits::LINK_DIAL_DEADLINE;
 use net::preface::{self, LinkKey, Preface};
 use net::socket::adopt;
 use net::telemetry::Metrics;
@@ -166,7 +167,8 @@ impl Inner {
     async fn reached(&self, preface: Preface, client: &mut TcpStream) -> Option<Reached> {
         let reached = tokio::select! {
             reached = timeout(HOLD_MAX, self.reach(&preface, client)) => reached.ok().flatten(),
-            () = self.drain.draining() => return None,
+            // Who has just come is carried yet; who waits for a cell is not.
+            () = self.drain.draining_for(LINK_DIAL_DEADLINE) => return None,
         };
         if reached.is_none() {
             self.counts.given_up.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use protocol::VolumeId;
 use protocol::control::names::CellId;
 use protocol::control::roster::Position;
-use protocol::control::routes::{ROUTES_MAX, Routes, Target};
+use protocol::control::routes::{ROUTES_MAX, Route, Routes, Target};
 
 /// Why an answer is not believed. What was known before stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,20 @@ impl Known {
     /// All ports that are to be open.
     pub(crate) fn ports(&self) -> impl Iterator<Item = (NonZeroU16, VolumeId)> {
         self.ports.iter().map(|(port, target)| (*port, target.volume))
+    }
+
+    /// Where this port leads.
+    pub(crate) fn target(&self, port: NonZeroU16) -> Option<Target> {
+        self.ports.get(&port).copied()
+    }
+
+    /// All routes, in the order of ports.
+    pub(crate) fn routes(&self) -> Vec<Route> {
+        let route =
+            |(port, target): (&NonZeroU16, &Target)| Route { port: *port, to: Some(*target) };
+        let mut routes: Vec<_> = self.ports.iter().map(route).collect();
+        routes.sort_unstable_by_key(|route| route.port);
+        routes
     }
 
     /// Which cell serves which volume.
@@ -109,7 +123,6 @@ fn between(old: &HashMap<NonZeroU16, Target>, new: &HashMap<NonZeroU16, Target>)
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use protocol::control::routes::Route;
 
     fn told(run: u64, number: u64, is_whole: bool, routes: Vec<Route>) -> Routes {
         Routes { upto: Position { run, number }, is_whole, routes, cells: Vec::new() }

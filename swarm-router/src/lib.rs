@@ -17,22 +17,31 @@
 //! **How it fails:** without the registrar everything stays as it was last told. A cell that is gone
 //! costs its own clients up to [`HOLD_MAX`](limits::HOLD_MAX), and nobody else anything.
 
+mod budget;
 mod doors;
 mod follow;
 mod forward;
 mod guests;
 mod known;
+mod last_routes;
 pub mod limits;
 mod listen;
 mod pipes;
+mod polling;
+mod redirect;
 mod relay;
 mod route_table;
 mod source;
+mod trace;
 
+pub use budget::{Budget, ConnectionPermit, Outcome};
 pub use follow::{Follower, FollowerStatus};
 pub use forward::{Forwarder, ForwarderCounters};
 pub use known::NewsError;
+pub use last_routes::{LastRoutes, LastRoutesError};
 pub use limits::CONNECTIONS_MAX;
-pub use listen::{Arrival, Backend, ConnectionPermit, Router, RouterCounters};
-pub use route_table::RouteError;
+pub use listen::{Arrival, Backend, Router, RouterCounters, RouterOptions};
+pub use redirect::{Redirect, RedirectError};
+pub use route_table::{PortState, RouteError};
 pub use source::{Asked, HttpsRoutes, RouteSource};
+pub use trace::{Knowledge, Trace, Way};

@@ -7,11 +7,30 @@ use net::accept::AcceptLimits;
 /// Connections handed over and not yet ended, over all routes. One more is accepted and closed.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
+/// Of them those from one part of the network (24 bits of IPv4, 48 bits of IPv6), unless the operator
+/// says otherwise…
+pub const PER_NETWORK_MAX: usize = 4_096;
+/// …and those that come from there in a second.
+pub const NETWORK_RATE: u32 = 1_000;
+/// Connections to one identity at the same time, unless the operator says otherwise…
+pub const PER_IDENTITY_MAX: usize = 4_096;
+/// …and those that come to her in a second.
+pub const IDENTITY_RATE: u32 = 1_000;
+/// Whoever has rested may come at once with what is allowed in so long.
+pub const RATE_BURST: Duration = Duration::from_secs(2);
+/// Parts of the network, and identities, whose rates are kept apart; all others share one.
+pub const RATED_MAX: usize = 65_536;
+/// How often those who have rested are forgotten, where that many are kept.
+pub const RATE_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Connections taken from one listener before the others get their turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
 
 /// The kernel's queue of connections that were not accepted yet, for each port.
 pub const BACKLOG: i32 = 128;
+
+/// At the orderly end, how long those are still taken who had connected before.
+pub const LAST_ACCEPTS: Duration = Duration::from_millis(200);
 
 /// How long accepting pauses when the process has no descriptor left.
 pub const OUT_OF_DESCRIPTORS_PAUSE: Duration = Duration::from_millis(50);
@@ -87,3 +106,15 @@ pub const NEWS_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Between two answers, so that a burst of news is one.
 pub const NEWS_TURN: Duration = Duration::from_millis(10);
+
+/// How long the kernel may take to answer about the packet filter, or about who listens.
+pub const KERNEL_DEADLINE: Duration = Duration::from_secs(5);
+/// Bytes that are read of its answers at once.
+pub const KERNEL_ANSWER_BYTES: usize = 32 * 1024;
+/// Answers to one change before it is given up.
+pub const KERNEL_ANSWERS_MAX: usize = 4_096;
+/// Bytes of one change, if the system allows as many.
+pub const KERNEL_SEND_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a file with the last routes: some 110 for each of all ports.
+pub const LAST_ROUTES_BYTES_MAX: u64 = 32 * 1024 * 1024;

@@ -1,21 +1,22 @@
 //! The thread that polls all listeners and hands connections over.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener, TcpStream};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use mio::{Events, Poll, Registry, Token, Waker};
+use mio::net::TcpListener;
+use mio::{Interest, Poll, Registry, Waker};
+use net::telemetry::Metrics;
 use protocol::VolumeId;
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::limits::{ACCEPTS_PER_TURN, CONNECTIONS_MAX, OUT_OF_DESCRIPTORS_PAUSE, RETRY_INTERVAL};
-use crate::route_table::{RouteError, RouteTable};
-
-/// Ports end at 65,535, so this token is nobody's.
-const WAKE: Token = Token(1 << 16);
+use crate::budget::{Budget, ConnectionPermit, Outcome, Purse};
+use crate::polling::{FRONT, WAKE, run};
+use crate::route_table::{PortState, RouteError, RouteTable};
 
 /// What stands behind the routes: the swarm host of this machine.
 pub trait Backend: Send + Sync + 'static {
@@ -31,59 +32,60 @@ pub struct Arrival {
     pub stream: TcpStream,
     /// Who connected.
     pub client: SocketAddr,
-    /// Counts against the router's limit until it is dropped.
+    /// Counts against the router's budget until it is dropped.
     pub permit: ConnectionPermit,
 }
 
-/// A place among [`CONNECTIONS_MAX`].
-#[derive(Debug)]
-pub struct ConnectionPermit(Arc<AtomicUsize>);
-
-impl ConnectionPermit {
-    fn take(open: &Arc<AtomicUsize>) -> Option<Self> {
-        if open.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_MAX {
-            return Some(Self(Arc::clone(open)));
-        }
-        open.fetch_sub(1, Ordering::Relaxed);
-        None
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// How a router listens.
+#[derive(Debug, Clone)]
+pub struct RouterOptions {
+    /// Where the listeners of single ports are.
+    pub address: IpAddr,
+    /// Ports that need no listener, since their connections are brought to the
+    /// [front](Router::serve_front).
+    pub redirected: Vec<RangeInclusive<u16>>,
+    /// What is admitted.
+    pub budget: Budget,
 }
 
 /// What the router counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouterCounters {
-    /// Ports that are listened on.
+    /// Ports whose connections are taken.
     pub routes: usize,
+    /// Of them those that have a listener of their own.
+    pub listeners: usize,
     /// Routes whose port something else occupies.
     pub routes_waiting: usize,
     /// Connections handed over and not yet ended.
     pub connections: usize,
     /// Connections handed over since the start.
     pub accepted: u64,
-    /// Connections closed because of [`CONNECTIONS_MAX`].
+    /// Connections reset because a [`Budget`] was spent.
     pub refused: u64,
+    /// Connections reset because nothing leads from where they arrived.
+    pub unrouted: u64,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     table: Mutex<RouteTable>,
-    registry: Registry,
+    front: Mutex<Option<TcpListener>>,
+    pub(crate) registry: Registry,
     waker: Waker,
-    stopping: AtomicBool,
-    open: Arc<AtomicUsize>,
-    accepted: AtomicU64,
-    refused: AtomicU64,
-    address: IpAddr,
+    pub(crate) stopping: AtomicBool,
+    /// Whoever waits in front of the listeners is somebody else's.
+    pub(crate) is_succeeded: AtomicBool,
+    pub(crate) purse: Arc<Purse>,
+    pub(crate) address: IpAddr,
 }
 
 impl Shared {
-    fn table(&self) -> MutexGuard<'_, RouteTable> {
+    pub(crate) fn table(&self) -> MutexGuard<'_, RouteTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn front(&self) -> MutexGuard<'_, Option<TcpListener>> {
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,21 +96,30 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts the polling thread; no port is listened on yet.
+    /// Starts the polling thread; no port is listened on yet. Each will have a listener of its own.
     ///
     /// # Errors
     /// Where the system gives no poller or thread.
     pub fn start(address: IpAddr, backend: Arc<dyn Backend>) -> io::Result<Self> {
+        let budget = Budget::default();
+        Self::with(RouterOptions { address, redirected: Vec::new(), budget }, backend)
+    }
+
+    /// The same as one wants it.
+    ///
+    /// # Errors
+    /// Where the system gives no poller or thread.
+    pub fn with(options: RouterOptions, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let shared = Arc::new(Shared {
-            table: Mutex::default(),
+            table: Mutex::new(RouteTable::new(options.redirected)),
+            front: Mutex::default(),
             registry: poll.registry().try_clone()?,
             waker: Waker::new(poll.registry(), WAKE)?,
             stopping: AtomicBool::new(false),
-            open: Arc::default(),
-            accepted: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            address,
+            is_succeeded: AtomicBool::new(false),
+            purse: Purse::new(options.budget),
+            address: options.address,
         });
         let seen = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -116,6 +127,25 @@ impl Router {
             .stack_size(256 * 1024)
             .spawn(move || run(poll, &seen, &*backend))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes what comes through this socket, to which the ports are redirected.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn serve_front(&self, listener: StdListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let mut listener = TcpListener::from_std(listener);
+        self.shared.registry.register(&mut listener, FRONT, Interest::READABLE)?;
+        *self.shared.front() = Some(listener);
+        Ok(())
+    }
+
+    /// These redirected ports are taken by other programs; no others are.
+    pub fn set_busy(&self, ports: BTreeSet<u16>) {
+        for port in self.shared.table().set_busy(ports) {
+            warn!(port, "port is taken by another program; its route opens once it is free");
+        }
     }
 
     /// Opens a route; opening the same one again is no error.
@@ -148,23 +178,37 @@ impl Router {
         self.shared.table().close(&self.shared.registry, port);
     }
 
+    /// How connections to this port are taken, and for whom.
+    #[must_use]
+    pub fn port(&self, port: u16) -> PortState {
+        self.shared.table().state(port)
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> RouterCounters {
-        let (routes, routes_waiting) = {
-            let table = self.shared.table();
-            (table.len(), table.waiting())
-        };
+        use Outcome::{Full, HandedOver, IdentityFull, IdentityRate, NetworkFull, NetworkRate};
+        let purse = &self.shared.purse;
+        let table = self.shared.table();
+        let refusals = [Full, NetworkFull, NetworkRate, IdentityFull, IdentityRate];
         RouterCounters {
-            routes,
-            routes_waiting,
-            connections: self.shared.open.load(Ordering::Relaxed),
-            accepted: self.shared.accepted.load(Ordering::Relaxed),
-            refused: self.shared.refused.load(Ordering::Relaxed),
+            routes: table.len(),
+            listeners: table.listeners(),
+            routes_waiting: table.waiting(),
+            connections: purse.connections(),
+            accepted: purse.counted(HandedOver),
+            refused: refusals.into_iter().map(|outcome| purse.counted(outcome)).sum(),
+            unrouted: purse.counted(Outcome::NoRoute),
         }
     }
 
-    /// Stops accepting and closes all listeners. Connections that were handed over live on.
+    /// Adds what became of connections to the metrics, in a registry that carries the role's prefix.
+    pub fn register(&self, metrics: &mut Metrics) {
+        self.shared.purse.register(metrics);
+    }
+
+    /// Stops accepting and closes all listeners. Who had connected before is still handed over, and
+    /// connections that were live on.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         let _ = self.shared.waker.wake();
@@ -173,6 +217,13 @@ impl Router {
             let _ = thread.join();
         }
         self.shared.table().clear();
+        self.shared.front().take();
+    }
+
+    /// The same where another process has the front too: who waits there is that one's.
+    pub fn stop_succeeded(&self) {
+        self.shared.is_succeeded.store(true, Ordering::Release);
+        self.stop();
     }
 }
 
@@ -180,79 +231,4 @@ impl Drop for Router {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn run(mut poll: Poll, shared: &Shared, backend: &dyn Backend) {
-    let mut events = Events::with_capacity(1024);
-    // mio reports an arrival once; what a turn leaves behind is remembered here.
-    let mut unfinished: VecDeque<u16> = VecDeque::new();
-    while !shared.stopping.load(Ordering::Acquire) {
-        let timeout =
-            if unfinished.is_empty() { RETRY_INTERVAL } else { std::time::Duration::ZERO };
-        match poll.poll(&mut events, Some(timeout)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                warn!(%error, "polling the listeners failed");
-                std::thread::sleep(OUT_OF_DESCRIPTORS_PAUSE);
-            }
-            _ => {}
-        }
-        let fresh = events.iter().filter_map(|event| u16::try_from(event.token().0).ok());
-        unfinished.extend(fresh);
-        for _ in 0..unfinished.len() {
-            let Some(port) = unfinished.pop_front() else { break };
-            if accept_turn(shared, port, backend) == Turn::More {
-                unfinished.push_back(port);
-            }
-        }
-        if shared.table().waiting() > 0 {
-            for port in shared.table().retry(&shared.registry, shared.address) {
-                info!(port, "port is free again; its route is open");
-            }
-        }
-    }
-}
-
-#[derive(PartialEq, Eq)]
-enum Turn {
-    Drained,
-    More,
-}
-
-fn accept_turn(shared: &Shared, port: u16, backend: &dyn Backend) -> Turn {
-    for _ in 0..ACCEPTS_PER_TURN {
-        let accepted = match shared.table().get(port) {
-            None => return Turn::Drained,
-            Some(route) => {
-                route.listener.accept().map(|(stream, client)| (route.volume, stream, client))
-            }
-        };
-        match accepted {
-            Ok((volume, stream, client)) => hand_over(shared, volume, stream, client, backend),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Drained,
-            // The client was gone before it was accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                warn!(%error, port, "accepting failed; trying again shortly");
-                std::thread::sleep(OUT_OF_DESCRIPTORS_PAUSE);
-                return Turn::More;
-            }
-        }
-    }
-    Turn::More
-}
-
-fn hand_over(
-    shared: &Shared,
-    volume: VolumeId,
-    stream: mio::net::TcpStream,
-    client: SocketAddr,
-    backend: &dyn Backend,
-) {
-    let Some(permit) = ConnectionPermit::take(&shared.open) else {
-        shared.refused.fetch_add(1, Ordering::Relaxed);
-        return;
-    };
-    shared.accepted.fetch_add(1, Ordering::Relaxed);
-    let stream = TcpStream::from(stream);
-    backend.deliver(volume, Arrival { stream, client, permit });
 }

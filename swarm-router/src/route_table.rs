@@ -1,8 +1,9 @@
 //! Which port leads to which volume.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
@@ -33,25 +34,87 @@ pub(crate) struct Route {
     pub(crate) volume: VolumeId,
 }
 
+/// How connections to a port are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortState {
+    /// Not at all.
+    Closed,
+    /// By a listener of its own.
+    Listener(VolumeId),
+    /// By the socket of a whole range.
+    Redirected(VolumeId),
+    /// Another program has the port; the route opens once it is free.
+    Taken(VolumeId),
+}
+
 /// All routes of one router, by port.
 #[derive(Default)]
 pub(crate) struct RouteTable {
+    ranges: Vec<RangeInclusive<u16>>,
     routes: HashMap<u16, Route>,
     /// Routes that should be there and whose port is still taken.
     waiting: HashMap<u16, VolumeId>,
+    redirected: HashMap<u16, VolumeId>,
+    /// Ports of the ranges that other programs listen on.
+    busy: BTreeSet<u16>,
 }
 
 impl RouteTable {
+    /// No route yet; ports of these ranges need no listener.
+    pub(crate) fn new(ranges: Vec<RangeInclusive<u16>>) -> Self {
+        Self { ranges, ..Self::default() }
+    }
+
     pub(crate) fn get(&self, port: u16) -> Option<&Route> {
         self.routes.get(&port)
     }
 
+    /// Where a redirected connection to this port leads.
+    pub(crate) fn redirected(&self, port: u16) -> Option<VolumeId> {
+        self.redirected.get(&port).copied()
+    }
+
+    pub(crate) fn state(&self, port: u16) -> PortState {
+        if let Some(route) = self.routes.get(&port) {
+            return PortState::Listener(route.volume);
+        }
+        match (self.redirected.get(&port), self.waiting.get(&port)) {
+            (Some(volume), _) if self.busy.contains(&port) => PortState::Taken(*volume),
+            (Some(volume), _) => PortState::Redirected(*volume),
+            (None, Some(volume)) => PortState::Taken(*volume),
+            (None, None) => PortState::Closed,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
+        self.routes.len() + self.redirected.len() - self.taken().count()
+    }
+
+    pub(crate) fn listeners(&self) -> usize {
         self.routes.len()
     }
 
+    pub(crate) fn listened(&self) -> Vec<u16> {
+        self.routes.keys().copied().collect()
+    }
+
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.taken().count()
+    }
+
+    /// Whether a port without a listener of its own waits for it.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn taken(&self) -> impl Iterator<Item = u16> {
+        self.busy.iter().copied().filter(|port| self.redirected.contains_key(port))
+    }
+
+    /// Returns the routes that are newly affected.
+    pub(crate) fn set_busy(&mut self, ports: BTreeSet<u16>) -> Vec<u16> {
+        let old = std::mem::replace(&mut self.busy, ports);
+        self.taken().filter(|port| !old.contains(port)).collect()
     }
 
     /// Opening the same route twice is one route.
@@ -62,6 +125,12 @@ impl RouteTable {
         port: u16,
         volume: VolumeId,
     ) -> Result<(), RouteError> {
+        if self.ranges.iter().any(|range| range.contains(&port)) {
+            return match *self.redirected.entry(port).or_insert(volume) {
+                known if known == volume => Ok(()),
+                _ => Err(RouteError::PortTaken(port)),
+            };
+        }
         if let Some(route) = self.routes.get(&port) {
             return if route.volume == volume { Ok(()) } else { Err(RouteError::PortTaken(port)) };
         }
@@ -93,6 +162,7 @@ impl RouteTable {
 
     pub(crate) fn close(&mut self, registry: &Registry, port: u16) {
         self.waiting.remove(&port);
+        self.redirected.remove(&port);
         if let Some(mut route) = self.routes.remove(&port) {
             // Dropping the socket ends its registration too; a failure here changes nothing.
             let _ = registry.deregister(&mut route.listener);
@@ -102,6 +172,7 @@ impl RouteTable {
     pub(crate) fn clear(&mut self) {
         self.routes.clear();
         self.waiting.clear();
+        self.redirected.clear();
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod certificate;
 mod line_client;
+pub mod namespace;
 mod patroni;
 mod ports;
 mod postgres;

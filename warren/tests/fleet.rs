@@ -20,7 +20,7 @@ struct Machine {
     folder: PathBuf,
     certificate: Certificate,
     ports: Ports,
-    /// Of registrar and cell.
+    /// Of registrar, cell, and the router's health.
     doors: Ports,
 }
 
@@ -46,7 +46,7 @@ impl Machine {
         // Whoever comes first finds it: a cell makes none, since all cells have the same.
         storage::MasterKey::load_or_create(folder.join("master.key")).unwrap();
         let certificate = Certificate::make(folder);
-        let (ports, doors) = (Ports::reserve(20), Ports::reserve(2));
+        let (ports, doors) = (Ports::reserve(20), Ports::reserve(3));
         Self { folder: folder.to_owned(), certificate, ports, doors }
     }
 
@@ -70,7 +70,7 @@ impl Machine {
             command.args(["--registrar", &registrar]).arg("--registrar-ca");
             command.arg(&self.certificate.chain);
             command.args(["--token-file", &self.file(&format!("{role}.token"))]);
-            command.args(["--link-key-file", &self.file("link.key"), "--health-port", "0"]);
+            command.args(["--link-key-file", &self.file("link.key")]);
         }
         let output = Stdio::from(log.try_clone().unwrap());
         Daemon(command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().unwrap())
@@ -96,11 +96,25 @@ impl Machine {
         let volumes = self.file("volumes");
         let own = ["--cell", "cell-1", "--node", "n1", "--listen", &listen];
         let places = ["--volumes", &volumes, "--scratch", &scratch];
-        self.spawn("cell", &[&own[..], &places, &["--directory", "localhost:1"]].concat())
+        let rest = ["--directory", "localhost:1", "--health-port", "0"];
+        self.spawn("cell", &[&own[..], &places, &rest].concat())
     }
 
     fn router(&self) -> Daemon {
-        self.spawn("router", &["--listen", "127.0.0.1"])
+        let health = (self.doors.first + 2).to_string();
+        self.spawn("router", &["--listen", "127.0.0.1", "--health-port", &health])
+    }
+
+    /// What the router and the registrar say of the way to somebody.
+    fn trace(&self, who: &str) -> (bool, String) {
+        let output = Command::new(WARREN)
+            .args(["router", "trace", who])
+            .args(["--router", &format!("127.0.0.1:{}", self.doors.first + 2)])
+            .args(["--registrar", &format!("https://localhost:{}", self.doors.first)])
+            .args(["--ca-file", &self.file("chain.pem"), "--token-file", &self.file("admin.token")])
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
 
     fn admin(&self) -> Upstream {
@@ -191,5 +205,16 @@ fn an_identity_is_served_through_the_router_whichever_of_the_three_is_killed() {
         let bob = machine.register("@bob").await;
         assert!(machine.owner("@bob", &bob).ask("update:diary@bob 1").starts_with("data:"));
     });
+    let (is_carried, traced) = machine.trace("@alice");
+    let said = [
+        format!("@alice is published at {}, says the registrar", alice.0),
+        "has a listener of its own".to_owned(),
+        "in cell cell-1".to_owned(),
+        format!("127.0.0.1:{}", machine.doors.first + 1),
+        "n1, says the registrar; it reported ".to_owned(),
+        "is carried to the cell".to_owned(),
+    ];
+    assert!(is_carried && said.iter().all(|part| traced.contains(part)), "{said:?} in {traced}");
+    assert!(!machine.trace("@nobody").0);
     drop((cell, router, registrar));
 }

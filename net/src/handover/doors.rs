@@ -128,7 +128,26 @@ impl Doors {
         Ok(door)
     }
 
-    fn remember(&mut self, role: &Role, socket: &impl AsFd) -> io::Result<()> {
+    /// Whether the predecessor gave a listener for this purpose that listens here.
+    #[must_use]
+    pub fn gives(&self, role: &Role, address: SocketAddr) -> bool {
+        let is_it =
+            |(known, socket): &(Role, OwnedFd)| known == role && is_listener_at(socket, address);
+        self.given.iter().any(is_it)
+    }
+
+    /// Takes what the predecessor gave for this purpose, where it is no listener; what it is has to
+    /// be asked of the system.
+    pub fn given(&mut self, role: &Role) -> Option<OwnedFd> {
+        let place = self.given.iter().position(|(known, _)| known == role)?;
+        Some(self.given.swap_remove(place).1)
+    }
+
+    /// Will hand this on too.
+    ///
+    /// # Errors
+    /// Where the system gives no copy.
+    pub fn remember(&mut self, role: &Role, socket: &impl AsFd) -> io::Result<()> {
         if self.place.is_some() {
             self.open.push((role.clone(), socket.as_fd().try_clone_to_owned()?));
         }

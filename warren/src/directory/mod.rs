@@ -7,7 +7,7 @@ mod parent;
 mod serve;
 mod snapshot;
 mod status;
-mod succession;
+pub mod succession;
 mod watchers;
 
 use std::process::ExitCode;

@@ -103,7 +103,7 @@ impl<'a> Succession<'a> {
     }
 }
 
-fn failed(path: &Path, error: &HandoverError) -> Failure {
+pub fn failed(path: &Path, error: &HandoverError) -> Failure {
     let (exit, fix) = match error {
         HandoverError::Folder => (Exit::Usage, "mkdir -m 700 a folder for it"),
         HandoverError::NoSocket => (Exit::Usage, "pass --handover with a path of its own"),

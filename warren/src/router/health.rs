@@ -1,18 +1,25 @@
-//! Metrics and health of a router, on a listener of their own.
+//! Metrics and health of a router, and which way a connection would take, on a listener of their own.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum::{Json, Router as Pages};
 use net::telemetry::Metrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use swarm_router::{Follower, Forwarder, Router};
+use serde::Deserialize;
+use swarm_router::{Follower, Forwarder, Router, Trace};
 
 use crate::monitoring::{Monitored, encode, size};
 
 /// Ready once it has heard of every route; it stays so while the registrar is away.
 pub fn monitored(router: &Arc<Router>, forwarder: &Forwarder, follower: &Follower) -> Monitored {
     let mut metrics = Metrics::with_prefix("warren");
-    forwarder.register(metrics.sub_registry_with_prefix("router"));
+    let figures = metrics.sub_registry_with_prefix("router");
+    forwarder.register(figures);
+    router.register(figures);
     metrics.register_collector(Box::new(Counters {
         router: Arc::clone(router),
         forwarder: forwarder.clone(),
@@ -22,6 +29,20 @@ pub fn monitored(router: &Arc<Router>, forwarder: &Forwarder, follower: &Followe
     Monitored::ready_unless(metrics, move || {
         follower.status().at.is_none().then_some("the registrar has told no routes yet\n")
     })
+}
+
+/// `/trace?port=20000`: a volume's number says nothing of whose it is.
+pub fn tracing(follower: &Follower) -> Pages {
+    Pages::new().route("/trace", get(trace)).with_state(follower.clone())
+}
+
+#[derive(Deserialize)]
+struct Traced {
+    port: NonZeroU16,
+}
+
+async fn trace(State(follower): State<Follower>, Query(traced): Query<Traced>) -> Json<Trace> {
+    Json(follower.trace(traced.port))
 }
 
 /// The figures that are read when somebody asks.
@@ -44,7 +65,8 @@ impl Collector for Counters {
         let run = follower.at.map_or(0, |at| i64::try_from(at.run).unwrap_or(i64::MAX));
         let number = follower.at.map_or(0, |at| i64::try_from(at.number).unwrap_or(i64::MAX));
         let gauges = [
-            ("router_routes", "Ports that are listened on", size(router.routes)),
+            ("router_routes", "Ports whose connections are taken", size(router.routes)),
+            ("router_listeners", "Ports with a listener of their own", size(router.listeners)),
             ("router_routes_waiting", "Routes whose port is taken", size(router.routes_waiting)),
             ("router_news_run", "Run of the registrar that is followed", run),
             ("router_news_number", "Change up to which it is followed", number),

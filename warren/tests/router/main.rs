@@ -1,8 +1,11 @@
 //! `warren router serve` as a process, between a pretended registrar and a pretended cell.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod front;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -40,6 +43,8 @@ type Answer = (u16, Vec<u8>);
 #[derive(Clone, Default)]
 struct Registrar {
     says: Arc<Mutex<VecDeque<Answer>>>,
+    /// What whoever knows nothing hears at once.
+    whole: Arc<Mutex<Option<String>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -57,7 +62,13 @@ impl Registrar {
         if request.headers().get("authorization").is_none_or(|sent| *sent != *bearer) {
             return StatusCode::UNAUTHORIZED.into_response();
         }
-        registrar.asked.lock().unwrap().push(request.uri().to_string());
+        let asked = request.uri().to_string();
+        registrar.asked.lock().unwrap().push(asked.clone());
+        if let Some(whole) = registrar.whole.lock().unwrap().clone()
+            && asked.contains("run=0&")
+        {
+            return whole.into_response();
+        }
         loop {
             if let Some((status, body)) = registrar.says.lock().unwrap().pop_front() {
                 return (StatusCode::from_u16(status).unwrap(), body).into_response();
@@ -73,7 +84,8 @@ struct World {
     router: Child,
     health: String,
     ports: Ports,
-    _scratch: tempfile::TempDir,
+    urls: String,
+    scratch: tempfile::TempDir,
 }
 
 impl Drop for World {
@@ -85,9 +97,15 @@ impl Drop for World {
 
 impl World {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With more words on the router's command line.
+    async fn start_with(words: &[&str]) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path();
         let certificate = Certificate::make(dir);
+        std::fs::DirBuilder::new().mode(0o700).create(dir.join("private")).unwrap();
         std::fs::write(dir.join("token"), TOKEN).unwrap();
         std::fs::write(dir.join("link.key"), format!("{LINK_KEY}\n")).unwrap();
 
@@ -101,9 +119,9 @@ impl World {
 
         // Nobody is at the first address.
         let urls = format!("https://localhost:1,https://localhost:{port}");
-        let (router, health) = spawn(dir, &urls, &certificate.chain);
+        let (router, health) = spawn(dir, &urls, words);
         let cell = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { registrar, cell, router, health, ports: Ports::reserve(1), _scratch: scratch }
+        Self { registrar, cell, router, health, ports: Ports::reserve(1), urls, scratch }
     }
 
     fn port(&self) -> u16 {
@@ -157,20 +175,25 @@ impl World {
     }
 }
 
-fn spawn(dir: &Path, urls: &str, ca: &Path) -> (Child, String) {
-    let mut router = Command::new(env!("CARGO_BIN_EXE_warren"))
+fn spawn(dir: &Path, urls: &str, words: &[&str]) -> (Child, String) {
+    health_of(command(dir, urls, words).stderr(Stdio::null()).spawn().unwrap())
+}
+
+fn command(dir: &Path, urls: &str, words: &[&str]) -> Command {
+    let mut router = Command::new(env!("CARGO_BIN_EXE_warren"));
+    router
         .args(["router", "serve", "--listen", "127.0.0.1", "--health-port", "0"])
-        .args(["--registrar", urls, "--registrar-ca"])
-        .arg(ca)
-        .arg("--token-file")
-        .arg(dir.join("token"))
-        .arg("--link-key-file")
-        .arg(dir.join("link.key"))
+        .args(["--registrar", urls, "--registrar-ca", "chain.pem"])
+        .args(["--token-file", "token", "--link-key-file", "link.key"])
+        .args(words)
+        .current_dir(dir)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .stdout(Stdio::piped());
+    router
+}
+
+/// Where it says that its metrics are.
+fn health_of(mut router: Child) -> (Child, String) {
     let lines = BufReader::new(router.stdout.take().unwrap()).lines();
     let health = lines.map_while(Result::ok).find_map(|line| {
         Some(line.strip_prefix("metrics     http://")?.strip_suffix("/metrics")?.to_owned())
