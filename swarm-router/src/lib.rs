@@ -6,6 +6,8 @@
 //! the connection to the cell and says on whose behalf. TLS passes through and ends there.
 //! **Owns:** the route table (port → volume), the listening sockets, and what is known of where
 //! cells are (volume → cell → address), which a [`Follower`] hears from the registrar.
+//! Where a swarm has names, one port leads to all: there a connection waits until the name that its
+//! ClientHello asks for has come. It is peeked at, and the server gets every byte of it.
 //! **Never:** holds an identity's key, terminates TLS, looks at a byte of a conversation, opens a
 //! volume, or decides where something runs.
 //!
@@ -23,6 +25,10 @@ mod forward;
 mod known;
 pub mod limits;
 mod listen;
+mod names;
+mod names_listener;
+pub mod peek_hello;
+mod peeks;
 mod relay;
 mod route_table;
 mod source;
@@ -30,7 +36,9 @@ mod source;
 pub use follow::{Follower, FollowerStatus};
 pub use forward::{Forwarder, ForwarderCounters};
 pub use known::NewsError;
-pub use limits::CONNECTIONS_MAX;
+pub use limits::{CONNECTIONS_MAX, PEEKS_MAX};
 pub use listen::{Arrival, Backend, ConnectionPermit, Router, RouterCounters};
+pub use names::Names;
+pub use names_listener::{NamesCounters, NamesListener};
 pub use route_table::RouteError;
 pub use source::{Asked, HttpsRoutes, RouteSource};

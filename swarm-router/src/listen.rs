@@ -12,6 +12,7 @@ use protocol::VolumeId;
 use tracing::{info, warn};
 
 use crate::limits::{ACCEPTS_PER_TURN, CONNECTIONS_MAX, OUT_OF_DESCRIPTORS_PAUSE, RETRY_INTERVAL};
+use crate::names::Names;
 use crate::route_table::{RouteError, RouteTable};
 
 /// Ports end at 65,535, so this token is nobody's.
@@ -90,6 +91,7 @@ impl Shared {
 /// The running router. Dropping it closes every listener.
 pub struct Router {
     shared: Arc<Shared>,
+    names: Arc<Names>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -115,7 +117,7 @@ impl Router {
             .name("router".into())
             .stack_size(256 * 1024)
             .spawn(move || run(poll, &seen, &*backend))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, names: Arc::default(), thread: Mutex::new(Some(thread)) })
     }
 
     /// Opens a route; opening the same one again is no error.
@@ -146,6 +148,20 @@ impl Router {
     /// Closes a route. Connections that were handed over live on.
     pub fn close(&self, port: u16) {
         self.shared.table().close(&self.shared.registry, port);
+    }
+
+    /// Whose each name is; a [`NamesListener`](crate::NamesListener) leads there.
+    #[must_use]
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// A place for one more connection, which is counted; none where the router is full.
+    pub(crate) fn admit(&self) -> Option<ConnectionPermit> {
+        let permit = ConnectionPermit::take(&self.shared.open);
+        let count = if permit.is_some() { &self.shared.accepted } else { &self.shared.refused };
+        count.fetch_add(1, Ordering::Relaxed);
+        permit
     }
 
     /// What was counted so far.

@@ -232,7 +232,7 @@ fn an_identity_comes_and_goes(new: crate::world::NewWorld<'_>) {
         let routes = fleet.routes("").await;
         let target = routes.routes[0].to.unwrap();
         assert_eq!((routes.routes.len(), target.cell), (1, process.cell));
-        assert_eq!(routes.routes[0].port, registered.address.port);
+        assert_eq!(routes.routes[0].port, Some(registered.address.port));
         assert_eq!(routes.cells[0].address, Some("127.0.0.1:7001".parse().unwrap()));
         assert_eq!(routes.cells[0].term, process.term);
         drop(fleet);

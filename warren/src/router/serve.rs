@@ -9,22 +9,24 @@ use net::drain::Drain;
 use net::gate::AcceptLimits;
 use net::https::serve_http;
 use net::preface::LinkKey;
-use swarm_router::{CONNECTIONS_MAX, Follower, Forwarder, HttpsRoutes, Router};
+use swarm_router::{
+    CONNECTIONS_MAX, Follower, Forwarder, HttpsRoutes, NamesListener, PEEKS_MAX, Router,
+};
 use tokio::net::TcpListener;
 
 use super::args::RouterArgs;
 use super::health::monitored;
 use crate::failure::{Exit, Failure};
 use crate::files::read_bounded;
-use crate::monitoring;
 use crate::signals::EndSignals;
 use crate::{descriptors, output};
+use crate::{monitoring, names};
 
 /// How long connections get to come to their end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 
 /// Every port there is, and of each connection the second socket; the first ones are counted in.
-const DESCRIPTORS: usize = 65_536 + CONNECTIONS_MAX;
+const DESCRIPTORS: usize = 65_536 + CONNECTIONS_MAX + PEEKS_MAX;
 
 /// Bytes of a file with a key.
 const KEY_FILE_BYTES_MAX: u64 = 4_096;
@@ -61,9 +63,11 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
     let router = Router::start(args.listen, Arc::new(forwarder.clone()))
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start threads: {error}")))?;
     let router = Arc::new(router);
+    let names = args.names.map(|at| names::listen(at, &router, Arc::new(forwarder.clone())));
+    let names = names.transpose()?;
     let follower = Follower::new(Arc::clone(&router), &forwarder);
-    let monitored = monitored(&router, &forwarder, &follower);
-    announce(args, &watchers)?;
+    let monitored = monitored(&router, names.as_ref(), &forwarder, &follower);
+    announce(args, names.as_deref(), &watchers)?;
     drain.spawn(serve_http(
         watchers,
         None,
@@ -82,7 +86,11 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
     monitored.end();
     let ending = async {
         // Its thread may be in the middle of a turn.
-        let _ = tokio::task::spawn_blocking(move || router.stop()).await;
+        let stopped = tokio::task::spawn_blocking(move || {
+            names.iter().for_each(|names| names.stop());
+            router.stop();
+        });
+        let _ = stopped.await;
         drain.start();
         drain.finished(DRAIN_DEADLINE).await
     };
@@ -103,10 +111,17 @@ async fn listen(args: &RouterArgs) -> Result<TcpListener, Failure> {
     })
 }
 
-fn announce(args: &RouterArgs, watchers: &TcpListener) -> Result<(), Failure> {
+fn announce(
+    args: &RouterArgs,
+    names: Option<&NamesListener>,
+    watchers: &TcpListener,
+) -> Result<(), Failure> {
     let health = watchers.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
     output::line(format_args!("routes      from {}", args.fleet.registrar.join(", ")))?;
     output::line(format_args!("listening   {} on every identity's port", args.listen))?;
+    if let Some(names) = names {
+        output::line(format_args!("names       on {}", names.address()))?;
+    }
     output::line(format_args!("metrics     http://{health}/metrics"))
 }
 
