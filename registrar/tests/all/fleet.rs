@@ -83,7 +83,7 @@ impl Fleet {
     }
 
     /// Starts a process for the first cell.
-    async fn start_on(&self, node: &str) -> Process {
+    pub async fn start_on(&self, node: &str) -> Process {
         let body = json!({"node": node, "version": "1"}).to_string();
         let answer = self.ask(CELLS, Method::POST, "/v1/cells/cell-1/terms", &body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
@@ -91,7 +91,7 @@ impl Fleet {
         Process { cell: grant.cell, term: grant.term }
     }
 
-    async fn routes(&self, query: &str) -> Routes {
+    pub async fn routes(&self, query: &str) -> Routes {
         let answer = self.ask(ROUTERS, Method::GET, &format!("/v1/routes?{query}"), "").await;
         serde_json::from_str(&answer.body).unwrap()
     }
