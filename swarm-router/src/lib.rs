@@ -4,7 +4,7 @@
 //! the [`Backend`] that its route names. In one process that is the cell itself, which wakes the
 //! server and holds the client meanwhile; between machines it is the [`Forwarder`], which carries
 //! the connection to the cell and says on whose behalf. TLS passes through and ends there.
-//! **Owns:** the route table (port → volume), the listening sockets, and what is known of where
+//! **Owns:** the route table (port → volume, name → volume), the listening sockets, and what is known of where
 //! cells are (volume → cell → address), which a [`Follower`] hears from the registrar.
 //! Where a swarm has names, one port leads to all: there a connection waits until the name that its
 //! ClientHello asks for has come. It is peeked at, and the server gets every byte of it.
