@@ -251,5 +251,4 @@ fn label(name: &[u8]) -> Option<HostLabel> {
 }
 
 #[cfg(test)]
-#[path = "peek_hello_tests.rs"]
 mod tests;

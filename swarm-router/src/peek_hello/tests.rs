@@ -1,3 +1,4 @@
+//! Hellos whole, in parts, in records, and broken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
