@@ -16,8 +16,9 @@
 //!
 //! In a segment, names stand in blocks of [`BLOCK_NAMES`]. The first name of a block is whole; each
 //! other one is the length that it shares with the one before, and the rest. Host names are kept
-//! once a segment; those that begin with their identity's own labels (`docs/dns.md`), as a router
-//! needs that tells servers apart by name, are kept as one template. An index of the blocks' first
+//! once a segment; those that begin with their identity's own labels (`docs/dns.md`), or with the one
+//! label that is made of her name (`protocol::HostLabel`), as a router needs that tells servers apart
+//! by name, are kept as one template. An index of the blocks' first
 //! names says which block, and that one is read through.
 //!
 //! **How it fails:** a segment whose parts do not fit together is refused by [`Segment::from_bytes`];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use protocol::dns_name::Labels;
-use protocol::{Epoch, HostName};
+use protocol::{Epoch, HostLabel, HostName};
 
 use super::*;
 
@@ -51,6 +51,7 @@ fn names() -> impl Strategy<Value = String> {
 enum At {
     Host(String),
     Below(String),
+    Labelled(String),
 }
 
 impl At {
@@ -60,6 +61,9 @@ impl At {
             (Self::Below(suffix), Some(labels)) => {
                 HostName::parse(&format!("{}.{suffix}", labels.as_str()))
                     .unwrap_or_else(|_| HostName::parse(suffix).unwrap())
+            }
+            (Self::Labelled(domain), _) => {
+                HostName::parse(&format!("{}.{domain}", HostLabel::of_bare(name))).unwrap()
             }
             (Self::Host(host) | Self::Below(host), _) => HostName::parse(host).unwrap(),
         }
@@ -71,6 +75,7 @@ fn wheres() -> impl Strategy<Value = (At, NonZeroU16, Epoch)> {
         4 => "[ab]\\.example".prop_map(At::Host),
         1 => "[a-z]{1,60}(\\.[a-z]{1,60}){0,2}".prop_map(At::Host),
         3 => "[ab]\\.example".prop_map(At::Below),
+        3 => "[ab]\\.example".prop_map(At::Labelled),
         1 => "[a-z]{1,60}(\\.[a-z]{1,60}){0,3}".prop_map(At::Below),
     ];
     let epoch = prop_oneof![3 => Just(1), 1 => 1_u64.., 1 => Just(u64::MAX)];
@@ -219,6 +224,25 @@ fn hosts_that_begin_with_their_identity_are_one_template() {
         assert_eq!(&segment.find(name.as_bytes()).unwrap().host, host);
     }
     segment.verify().unwrap();
+}
+
+#[test]
+fn hosts_with_the_label_of_their_identity_are_one_template() {
+    let host = |name: &str| format!("{}.id.example", HostLabel::of_bare(name));
+    let (ab, abe) = (host("ab"), host("abé"));
+    let rows = [("ab", ab.as_str()), ("aba", &ab), ("abé", &abe)];
+    let segment = one_segment(&rows);
+    assert!(holds(&segment, "#.id.example") && holds(&segment, &ab) && !holds(&segment, &abe));
+    for (name, host) in rows {
+        assert_eq!(&segment.find(name.as_bytes()).unwrap().host, host);
+    }
+    segment.verify().unwrap();
+    // Told in the form that others have, it is not sound.
+    let other = with(&segment, &ab, &host("aba")).unwrap();
+    assert!(other.verify().is_err());
+    for bad in ["#..d.example", "##id.example", "#*id.example"] {
+        assert!(with(&segment, "#.id.example", bad).is_err(), "{bad}");
+    }
 }
 
 /// The same bytes with another text of the same length in them.

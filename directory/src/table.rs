@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use atlas::{Atlas, Place};
+use atlas::{Atlas, HostForm, Place};
 use dashmap::DashMap;
 use protocol::control::feed::Change;
 use protocol::directory::put_found;
@@ -27,7 +27,7 @@ pub(crate) struct Table {
     /// How many of `recent` there are, at least: without any, a lookup does not look there.
     recent_len: AtomicUsize,
     len: AtomicUsize,
-    hosts: Mutex<HashSet<Arc<HostName>>>,
+    hosts: Mutex<HashSet<Arc<HostForm>>>,
 }
 
 /// What became of one name.
@@ -38,10 +38,10 @@ struct Recent {
     place: Option<Held>,
 }
 
-/// A place that shares its host's name with all others there.
+/// A place that shares its host, or the domain of it, with all others there.
 #[derive(Debug, Clone)]
 struct Held {
-    host: Arc<HostName>,
+    host: Arc<HostForm>,
     port: NonZeroU16,
     epoch: Epoch,
 }
@@ -94,7 +94,7 @@ impl Table {
         if self.recent_len.load(Ordering::Acquire) > 0
             && let Some(recent) = self.recent.get(name)
         {
-            return recent.place.as_ref().map(|held| look(held.place()));
+            return recent.place.as_ref().and_then(|held| held.place(name)).map(look);
         }
         self.atlas.load().find(name.bare().as_bytes()).map(look)
     }
@@ -119,7 +119,7 @@ impl Table {
             _ => {}
         }
         let held = change.address.as_ref().map(|Address { host, port }| Held {
-            host: self.share(host),
+            host: self.share(&change.identity, host),
             port: *port,
             epoch: change.epoch,
         });
@@ -154,13 +154,14 @@ impl Table {
         self.recent.shrink_to_fit();
     }
 
-    /// The one copy of this host's name.
-    fn share(&self, host: &HostName) -> Arc<HostName> {
+    /// The one copy of this host, or of the form that others have too.
+    fn share(&self, name: &AtSign, host: &HostName) -> Arc<HostForm> {
+        let form = HostForm::of(name.bare().as_bytes(), host.into());
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = hosts.get(host) {
+        if let Some(shared) = hosts.get(&form) {
             return Arc::clone(shared);
         }
-        let shared = Arc::new(host.clone());
+        let shared = Arc::new(form);
         hosts.insert(Arc::clone(&shared));
         shared
     }
@@ -183,8 +184,10 @@ impl Default for Table {
 }
 
 impl Held {
-    fn place(&self) -> Place<'_> {
-        Place { host: (&*self.host).into(), port: self.port, epoch: self.epoch }
+    /// It is there for the name that it was made for.
+    fn place<'a>(&'a self, name: &'a AtSign) -> Option<Place<'a>> {
+        let host = self.host.host(name.bare().as_bytes())?;
+        Some(Place { host, port: self.port, epoch: self.epoch })
     }
 }
 
@@ -193,6 +196,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use protocol::HostLabel;
     use protocol::control::feed::Entry;
 
     fn name(text: &str) -> AtSign {
@@ -233,6 +237,17 @@ mod tests {
         table.retire(4);
         assert_eq!((hosts(), table.recent_len()), (0, 0));
         assert_eq!(table.lookup(&name("alice")), Some(address("two:1")));
+    }
+
+    #[test]
+    fn hosts_with_labels_are_kept_as_their_one_domain() {
+        let table = Table::default();
+        let at = |who: &str| format!("{}.swarm.example:443", HostLabel::of(&name(who)));
+        for (number, who) in (1..).zip(["alice", "bob", "carol"]) {
+            table.change(&change(number, who, Some(&at(who))));
+        }
+        assert_eq!(table.hosts.lock().unwrap().len(), 1);
+        assert_eq!(table.lookup(&name("bob")), Some(address(&at("bob"))));
     }
 
     #[test]

@@ -1,18 +1,17 @@
 //! Changes by name, packed: a million of them wait here while an atlas takes them over.
 
-use std::collections::HashMap;
 use std::num::NonZeroU16;
 
-use atlas::{Atlas, MergeError, PackError, Patch, Place};
+use atlas::{Atlas, HostForm, HostForms, MergeError, PackError, Patch, Place};
+use protocol::Epoch;
 use protocol::control::feed::Change;
-use protocol::{Epoch, HostName};
 
 /// What was said last of each name.
 #[derive(Debug, Default)]
 pub(crate) struct Latest {
     names: Vec<u8>,
     rows: Vec<Row>,
-    hosts: HashMap<HostName, u32>,
+    hosts: HostForms,
 }
 
 #[derive(Debug)]
@@ -34,7 +33,10 @@ impl Latest {
         let name = change.identity.bare().as_bytes();
         let name_length = u8::try_from(name.len()).map_err(|_| PackError::Length(name.len()))?;
         let address = match &change.address {
-            Some(address) => Some((self.host(&address.host)?, address.port)),
+            Some(address) => {
+                let host = self.hosts.number(name, (&address.host).into());
+                Some((host.ok_or(PackError::TooLarge)?, address.port))
+            }
             None => None,
         };
         let (name_at, number, epoch) = (self.names.len() as u64, change.number, change.epoch);
@@ -52,8 +54,7 @@ impl Latest {
         atlas: Atlas,
         step: impl FnMut(&Atlas),
     ) -> Result<Atlas, MergeError> {
-        let mut hosts: Vec<_> = self.hosts.into_iter().collect();
-        hosts.sort_unstable_by_key(|(_, number)| *number);
+        let hosts = self.hosts.forms();
         let names = &self.names;
         // The last word comes first, and the others behind it are left out.
         self.rows
@@ -61,15 +62,6 @@ impl Latest {
         self.rows.dedup_by(|later, first| later.name(names) == first.name(names));
         let patches: Vec<_> = self.rows.iter().map(|row| row.patch(names, &hosts)).collect();
         atlas.merge(&patches, step)
-    }
-
-    fn host(&mut self, host: &HostName) -> Result<u32, PackError> {
-        if let Some(number) = self.hosts.get(host) {
-            return Ok(*number);
-        }
-        let next = u32::try_from(self.hosts.len()).map_err(|_| PackError::TooLarge)?;
-        self.hosts.insert(host.clone(), next);
-        Ok(next)
     }
 }
 
@@ -79,11 +71,13 @@ impl Row {
         names.get(at..at.saturating_add(usize::from(self.name_length))).unwrap_or_default()
     }
 
-    fn patch<'a>(&self, names: &'a [u8], hosts: &'a [(HostName, u32)]) -> Patch<'a> {
+    fn patch<'a>(&self, names: &'a [u8], hosts: &'a [HostForm]) -> Patch<'a> {
+        let name = self.name(names);
         let place = self.address.and_then(|(host, port)| {
-            let (host, _) = hosts.get(host as usize)?;
-            Some(Place { host: host.into(), port, epoch: self.epoch })
+            // It was made of this name's host.
+            let host = hosts.get(host as usize)?.host(name)?;
+            Some(Place { host, port, epoch: self.epoch })
         });
-        Patch { name: self.name(names), place }
+        Patch { name, place }
     }
 }

@@ -1,12 +1,12 @@
 //! What an operator lists as reachable although it is not public: `10.0.0.0/8`, `127.0.0.1:25000-25999`,
-//! `[fd00::/8]:443`, `warren.internal:6464`.
+//! `[fd00::/8]:443`, `warren.internal:6464`, `*.swarm.internal:443`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-use protocol::{Address, HostName};
+use protocol::{Address, HostName, HostPattern, Hosts};
 
 /// A place that may be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct DialTarget {
 enum Place {
     /// Whatever this name resolves to, if it is the name that is called.
     Name(HostName),
+    /// The same for every name one label below a domain.
+    Below(HostPattern),
     /// All addresses that begin with these bits.
     Network(IpAddr, u8),
 }
@@ -39,6 +41,17 @@ impl DialTarget {
         Self { place: Place::Name(name), ports: Some((first, last)) }
     }
 
+    /// The same for all names of a pattern.
+    #[must_use]
+    pub fn hosts(hosts: Hosts, first: NonZeroU16, last: NonZeroU16) -> Self {
+        match hosts {
+            Hosts::One(name) => Self::host(name, first, last),
+            Hosts::Each(pattern) => {
+                Self { place: Place::Below(pattern), ports: Some((first, last)) }
+            }
+        }
+    }
+
     /// Whether it covers a call of `address` that has been resolved to `target`.
     #[must_use]
     pub fn covers(&self, address: &Address, target: SocketAddr) -> bool {
@@ -48,6 +61,7 @@ impl DialTarget {
         is_port
             && match &self.place {
                 Place::Name(name) => *name == address.host,
+                Place::Below(pattern) => pattern.covers(&address.host),
                 Place::Network(network, bits) => is_inside(target.ip(), *network, *bits),
             }
     }
@@ -66,7 +80,10 @@ impl DialTarget {
                     Some((place, ports)) => (place, Some(ports)),
                     None => (text, None),
                 };
-                let name = || HostName::parse(place).ok().map(Place::Name);
+                let name = || match place.parse().ok()? {
+                    Hosts::One(name) => Some(Place::Name(name)),
+                    Hosts::Each(pattern) => Some(Place::Below(pattern)),
+                };
                 (network(place).or_else(name)?, ports)
             }
         };
@@ -121,6 +138,7 @@ impl fmt::Display for DialTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Name(name) => write!(f, "{name}")?,
+            Place::Below(pattern) => write!(f, "{pattern}")?,
             Place::Network(address @ IpAddr::V4(_), bits) => write!(f, "{address}/{bits}")?,
             Place::Network(address @ IpAddr::V6(_), bits) => write!(f, "[{address}/{bits}]")?,
         }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use protocol::control::feed::{Entry, Snapshot};
-use protocol::{Address, AtSign, Epoch, HostName};
+use protocol::{AtSign, Epoch};
 
+use crate::addresses::Addressing;
 use crate::changes::Changes;
 use crate::error::LedgerError;
 use crate::names::NameRecord;
 use crate::placement::Ports;
-use crate::records::ChangeRecord;
+use crate::records::{ChangeRecord, Left};
 use crate::state::State;
 
 /// What memory holds of one name, beside the name: 16 bytes. The rest is in its record.
@@ -19,7 +20,7 @@ use crate::state::State;
 pub struct Line {
     /// The epoch that the directory has with its address: a move between cells does not change it.
     pub epoch: Epoch,
-    /// Its port, once it has one.
+    /// Its own port, once it has one, if it needs one.
     pub port: Option<NonZeroU16>,
     /// Its state; never [`State::Retired`].
     pub state: State,
@@ -85,15 +86,15 @@ impl Book {
         if !from.may_become(to) {
             return Err(LedgerError::WrongTurn { identity: name.clone(), from, to });
         }
-        let port = match (from, to) {
+        let left = match (from, to) {
             // Moved to another cell, at the same address: nobody has to be told.
             (State::Published, State::Published) => return Ok(None),
-            (_, State::Published) => record.home().map(|home| home.port),
-            (State::Published, _) => None,
+            (_, State::Published) => Left::There(record.home().and_then(|home| home.port)),
+            (State::Published, _) => Left::Gone,
             _ => return Ok(None),
         };
         let epoch = record.claim().map_or(record.epoch(), |claim| claim.epoch);
-        Ok(Some(ChangeRecord { identity: name.clone(), port, epoch }))
+        Ok(Some(ChangeRecord { identity: name.clone(), left, epoch }))
     }
 
     /// Takes what was checked and appended.
@@ -114,11 +115,12 @@ impl Book {
 
     /// Everything that the directory answers as of the newest change.
     #[must_use]
-    pub fn snapshot(&self, hostname: &HostName) -> Snapshot {
+    pub fn snapshot(&self, addressing: &Addressing) -> Snapshot {
         let published = self.names.iter().filter(|(_, line)| line.state == State::Published);
         let entries = published.filter_map(|(bare, line)| {
-            let address = Address { host: hostname.clone(), port: line.port? };
-            Some(Entry { identity: AtSign::parse(bare).ok()?, address, epoch: line.epoch })
+            let identity = AtSign::parse(bare).ok()?;
+            let address = addressing.address(&identity, line.port)?;
+            Some(Entry { identity, address, epoch: line.epoch })
         });
         let (feed, number) = (self.changes.feed(), self.changes.newest());
         Snapshot { feed, number, entries: entries.collect() }
@@ -154,7 +156,7 @@ impl Book {
 }
 
 fn line_of(record: &NameRecord) -> Option<Line> {
-    let port = record.home().map(|home| home.port);
+    let port = record.home().and_then(|home| home.port);
     let state = record.state();
     record.claim().map(|claim| Line { epoch: claim.epoch, port, state })
 }
@@ -164,7 +166,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use std::collections::VecDeque;
 
-    use protocol::{FeedId, RegistrationId, Timestamp, VolumeId};
+    use protocol::{FeedId, HostName, RegistrationId, Timestamp, VolumeId};
 
     use super::*;
     use crate::names::{Claim, Home};
@@ -183,7 +185,7 @@ mod tests {
         let registration = RegistrationId::from_bytes([1; 16]);
         let (since, tier) = (Timestamp(0), crate::tier::Tier::Shared);
         let claim = Claim { registration, epoch: Epoch::FIRST, since, tier };
-        claim.place(NonZeroU16::new(port).unwrap(), VolumeId::from_bytes([2; 16]), Timestamp(1))
+        claim.place(NonZeroU16::new(port), VolumeId::from_bytes([2; 16]), Timestamp(1))
     }
 
     fn write(book: &mut Book, who: &str, record: &NameRecord) -> Option<ChangeRecord> {
@@ -204,7 +206,7 @@ mod tests {
             assert_eq!(write(book, who, &record), None);
         }
         let change = write(book, who, &NameRecord::Published(home)).unwrap();
-        assert_eq!(change.port.map(NonZeroU16::get), Some(port));
+        assert_eq!(change.left, Left::There(NonZeroU16::new(port)));
     }
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
         let mut book = book();
         publish(&mut book, "@alice", 10);
         let change = write(&mut book, "@alice", &NameRecord::Deleting(home(10))).unwrap();
-        assert_eq!((change.port, change.epoch), (None, Epoch::FIRST));
+        assert_eq!((change.left, change.epoch), (Left::Gone, Epoch::FIRST));
         assert_eq!(write(&mut book, "@alice", &home(10).claim.retire(Timestamp(3))), None);
         assert_eq!(book.changes().newest(), 2);
 
@@ -247,7 +249,7 @@ mod tests {
         publish(&mut book, "@bob", 11);
         publish(&mut book, "@alice", 10);
         write(&mut book, "@carol", &NameRecord::Reserved(home(12).claim));
-        let snapshot = book.snapshot(&HostName::parse("localhost").unwrap());
+        let snapshot = book.snapshot(&Addressing::ByPort(HostName::parse("localhost").unwrap()));
         assert_eq!(snapshot.number, 2);
         let entries: Vec<_> = snapshot
             .entries
@@ -264,12 +266,12 @@ mod tests {
         write(&mut book, "@alice", &NameRecord::Reserved(ten.claim));
         write(&mut book, "@alice", &NameRecord::Placed(ten));
         write(&mut book, "@alice", &NameRecord::Placed(eleven));
-        assert!(book.ports().occupy(ten.port), "10 is free again");
-        assert!(!book.ports().occupy(eleven.port));
+        assert!(book.ports().occupy(ten.port.unwrap()), "10 is free again");
+        assert!(!book.ports().occupy(eleven.port.unwrap()));
         write(&mut book, "@alice", &NameRecord::Deleting(eleven));
-        assert!(!book.ports().occupy(eleven.port), "kept until the server is gone");
+        assert!(!book.ports().occupy(eleven.port.unwrap()), "kept until the server is gone");
         write(&mut book, "@alice", &eleven.claim.retire(Timestamp(4)));
-        assert!(book.ports().occupy(eleven.port));
+        assert!(book.ports().occupy(eleven.port.unwrap()));
         assert_eq!(book.line(&name("@alice")), None);
     }
 

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use protocol::control::feed::{BATCH_CHANGES_MAX, Batch, Change};
-use protocol::{Address, FeedId, HostName, Timestamp};
+use protocol::{FeedId, Timestamp};
 
+use crate::addresses::Addressing;
 use crate::limits::CHANGES_KEPT_MAX;
-use crate::records::ChangeRecord;
+use crate::records::{ChangeRecord, Left};
 
 /// What a follower of the feed gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Changes {
         feed: FeedId,
         number: u64,
         durable: u64,
-        hostname: &HostName,
+        addressing: &Addressing,
         now: Timestamp,
     ) -> FeedAnswer {
         let before = self.before_kept();
@@ -76,7 +77,7 @@ impl Changes {
         let skipped = usize::try_from(number - before).unwrap_or(usize::MAX);
         let told = usize::try_from(durable - number).unwrap_or(usize::MAX).min(BATCH_CHANGES_MAX);
         let numbered = (number + 1..).zip(self.kept.iter().skip(skipped).take(told));
-        let changes = numbered.map(|(number, change)| numbered_change(number, change, hostname));
+        let changes = numbered.map(|(number, change)| numbered_change(number, change, addressing));
         FeedAnswer::Batch(Batch { feed, changes: changes.collect(), newest: durable, at: now })
     }
 
@@ -86,8 +87,11 @@ impl Changes {
     }
 }
 
-fn numbered_change(number: u64, change: &ChangeRecord, hostname: &HostName) -> Change {
-    let address = change.port.map(|port| Address { host: hostname.clone(), port });
+fn numbered_change(number: u64, change: &ChangeRecord, addressing: &Addressing) -> Change {
+    let address = match change.left {
+        Left::Gone => None,
+        Left::There(port) => addressing.address(&change.identity, port),
+    };
     Change { number, identity: change.identity.clone(), address, epoch: change.epoch }
 }
 
@@ -96,7 +100,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use std::num::NonZeroU16;
 
-    use protocol::{AtSign, Epoch};
+    use protocol::{AtSign, Epoch, HostName};
 
     use super::*;
 
@@ -107,7 +111,7 @@ mod tests {
         for number in 1..=count {
             changes.push(ChangeRecord {
                 identity: AtSign::parse(&format!("n{number}")).unwrap(),
-                port: NonZeroU16::new(number),
+                left: Left::There(NonZeroU16::new(number)),
                 epoch: Epoch::FIRST,
             });
         }
@@ -115,7 +119,7 @@ mod tests {
     }
 
     fn after(changes: &Changes, number: u64, durable: u64) -> Option<Vec<u64>> {
-        let host = HostName::parse("localhost").unwrap();
+        let host = Addressing::ByPort(HostName::parse("localhost").unwrap());
         match changes.after(FeedId::from_bytes(FEED), number, durable, &host, Timestamp(0)) {
             FeedAnswer::Batch(batch) => {
                 assert_eq!(batch.newest, durable);
@@ -151,7 +155,7 @@ mod tests {
         assert_eq!(changes.outdated(), Some(3));
         assert_eq!(after(&changes, 1, kept + 2), None);
         assert_eq!(after(&changes, 2, kept + 2).map(|told| told.len()), Some(CHANGES_KEPT_MAX));
-        let host = HostName::parse("localhost").unwrap();
+        let host = Addressing::ByPort(HostName::parse("localhost").unwrap());
         let other = changes.after(FeedId::from_bytes([4; 16]), 5, 5, &host, Timestamp(0));
         assert_eq!(other, FeedAnswer::SnapshotNeeded);
     }

@@ -81,7 +81,7 @@ impl Registrar {
         let mut changes = Vec::new();
         let mut number = checkpoint.number;
         while number < durable {
-            let answer = self.book().changes().after(feed, number, durable, &self.hostname, now);
+            let answer = self.book().changes().after(feed, number, durable, &self.addressing, now);
             let FeedAnswer::Batch(batch) = answer else { return None };
             number = batch.changes.last()?.number;
             changes.extend(batch.changes);

@@ -32,6 +32,12 @@ pub enum LedgerError {
     /// This registrar must not write any more.
     #[error(transparent)]
     Stopped(#[from] StoreFault),
+    /// An identity that was registered by name alone, where addresses have ports.
+    #[error(
+        "{0} was registered without a port of its own; --hostname was a pattern then, and has to be \
+         one again"
+    )]
+    NoPort(AtSign),
     /// What is waited for was appended to another store.
     #[error("this was not appended to the registrar's store")]
     Foreign,

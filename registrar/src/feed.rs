@@ -55,7 +55,7 @@ impl Registrar {
         }
         let newest = *self.durable.borrow();
         let now = self.clock.now();
-        self.book().changes().after(feed, number, newest, &self.hostname, now)
+        self.book().changes().after(feed, number, newest, &self.addressing, now)
     }
 
     /// Waits until change `number` is not the newest any more, or the end has begun.
@@ -72,7 +72,7 @@ impl Registrar {
     /// # Errors
     /// [`FeedError::NotDurable`] if the newest changes do not become durable in time.
     pub async fn feed_snapshot(&self) -> Result<Snapshot, FeedError> {
-        let snapshot = self.book().snapshot(&self.hostname);
+        let snapshot = self.book().snapshot(&self.addressing);
         let mut durable = self.durable.subscribe();
         let is_durable = durable.wait_for(|newest| *newest >= snapshot.number);
         match timeout(SNAPSHOT_DEADLINE, is_durable).await {

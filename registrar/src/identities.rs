@@ -54,7 +54,7 @@ impl Registrar {
         self.ledger.all(records::NAME_PREFIX, |key, record: NameRecord| {
             let name = records::name_of(key)?;
             if let Some(home) = record.home().filter(|_| record.state().has_server()) {
-                placements.push(self.placement(&name, home));
+                placements.push(self.placement(&name, home)?);
             }
             Ok(())
         })?;
@@ -101,7 +101,7 @@ impl Registrar {
     ) -> Result<Option<(Address, ActivationSecret)>, LedgerError> {
         match self.ledger.name(name).await? {
             Some(NameRecord::Published(home)) => {
-                Ok(Some((self.address(&home), self.secret(name, &home))))
+                Ok(Some((self.address(name, &home)?, self.secret(name, &home))))
             }
             _ => Ok(None),
         }
@@ -111,7 +111,7 @@ impl Registrar {
         (record.state() != State::Retired).then(|| Identity {
             identity: name.clone(),
             state: record.state(),
-            address: record.home().map(|home| self.address(home)),
+            address: record.home().and_then(|home| self.addressing.address(name, home.port)),
             cell: record.home().and_then(|home| home.cell),
             tier: record.claim().map(|claim| claim.tier).unwrap_or_default(),
             epoch: record.epoch(),

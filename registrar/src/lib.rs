@@ -19,6 +19,7 @@
 //! `fleet` is the same for swarms, nodes and cells, where servers run on other machines: these ask
 //! it, and it calls none of them.
 
+mod addresses;
 mod book;
 mod changes;
 mod checkpoint;
@@ -51,6 +52,7 @@ mod turns;
 mod web;
 
 pub use crate::feed::SignedAnswer;
+pub use addresses::{Addressing, AddressingError};
 pub use changes::FeedAnswer;
 pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};

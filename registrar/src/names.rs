@@ -51,8 +51,9 @@ pub struct Home {
     /// Who asked.
     #[serde(flatten)]
     pub claim: Claim,
-    /// The server's port on this host.
-    pub port: NonZeroU16,
+    /// The server's own port; none where she is reached by name alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<NonZeroU16>,
     /// The server's sealed log.
     pub volume: VolumeId,
     /// The cell that runs it; none for the one cell in the registrar's own process.
@@ -180,7 +181,7 @@ impl NameRecord {
 impl Claim {
     /// The claim with a place.
     #[must_use]
-    pub fn place(self, port: NonZeroU16, volume: VolumeId, now: Timestamp) -> Home {
+    pub fn place(self, port: Option<NonZeroU16>, volume: VolumeId, now: Timestamp) -> Home {
         Home { claim: Self { since: now, ..self }, port, volume, cell: None, placed: None }
     }
 
@@ -228,7 +229,7 @@ impl Home {
     /// The same volume at another port.
     #[must_use]
     pub fn moved_to(self, port: NonZeroU16, now: Timestamp) -> Self {
-        Self { port, ..self }.at(now)
+        Self { port: Some(port), ..self }.at(now)
     }
 }
 
@@ -257,7 +258,7 @@ mod tests {
     fn a_move_takes_the_next_epoch_and_leaves_all_else_as_it_is() {
         let (claim, now) = (claim(), Timestamp(10));
         let port = NonZeroU16::new(25_000).unwrap();
-        let home = claim.place(port, VolumeId::from_bytes([1; 16]), now);
+        let home = claim.place(Some(port), VolumeId::from_bytes([1; 16]), now);
         let (two, three) = (CellId::from_number(2).unwrap(), CellId::from_number(3).unwrap());
         let record = NameRecord::Published(home.in_cell(Some(CellId::FIRST)));
         let moved = record.moved_into(two).unwrap().unwrap();
@@ -287,11 +288,12 @@ mod tests {
     fn a_record_survives_its_text() {
         let claim = claim();
         let port = NonZeroU16::new(25_000).unwrap();
-        let home = claim.place(port, VolumeId::from_bytes([1; 16]), Timestamp(10));
+        let home = claim.place(Some(port), VolumeId::from_bytes([1; 16]), Timestamp(10));
         for record in [
             NameRecord::Reserved(claim),
             NameRecord::Reserved(Claim { tier: Tier::Dedicated, ..claim }),
             NameRecord::Published(home),
+            NameRecord::Published(Home { port: None, ..home }),
             NameRecord::Published(home.in_cell(CellId::from_number(7))),
             NameRecord::Deleting(home.moved_to(port, Timestamp(11))),
             NameRecord::Published(home.moved_into(CellId::FIRST).unwrap()),

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use feed::SigningKey;
 use net::clock::Clock;
-use protocol::{FeedId, HostName};
+use protocol::FeedId;
 use tokio::sync::watch;
 
+use crate::addresses::Addressing;
 use crate::book::Book;
 use crate::changes::Changes;
-use crate::error::OpenError;
+use crate::error::{LedgerError, OpenError};
 use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -54,14 +55,14 @@ impl Registrar {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
         let ledger = Arc::new(Ledger::new(store.into()));
-        let (ours, ports) = (Arc::clone(&ledger), config.ports.clone());
-        let fleet = Fleet::open(ours, ports, probe, Arc::clone(&clock))?;
+        let ours = Arc::clone(&ledger);
+        let fleet = Fleet::open(ours, &config, probe, Arc::clone(&clock))?;
         let swarm = (Arc::clone(&fleet) as Arc<dyn Swarm>, Some(Arc::clone(&fleet)));
         let registrar = Self::open_on(ledger, config, key, swarm, clock)?;
         registrar.ledger.all(records::NAME_PREFIX, |key, record: NameRecord| {
             let name = records::name_of(key)?;
             if let Some(home) = record.home() {
-                fleet.load(registrar.placement(&name, home), home.cell, record.state());
+                fleet.load(registrar.placement(&name, home)?, home.cell, record.state());
             }
             Ok(())
         })?;
@@ -75,14 +76,14 @@ impl Registrar {
         (swarm, fleet): (Arc<dyn Swarm>, Option<Arc<Fleet>>),
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
-        let feed = feed_for(&ledger, &config.hostname)?;
+        let feed = feed_for(&ledger, &config.addressing)?;
         let book = read_book(&ledger, config.ports, feed)?;
         let key = ActivationKey::new(key.bytes());
         let signing = SigningKey::from_seed(&key.feed_seed())?;
         let metrics = Metrics::default();
         metrics.begin(&book.counts(), book.changes().newest());
         Ok(Arc::new(Self {
-            hostname: config.hostname,
+            addressing: config.addressing,
             ledger,
             durable: watch::Sender::new(book.changes().newest()),
             is_closing: watch::Sender::new(false),
@@ -100,13 +101,25 @@ impl Registrar {
     }
 }
 
-/// Which feed this store has. With another host name every address is another one, so a new feed
-/// begins and every follower takes a snapshot.
-fn feed_for(ledger: &Ledger, hostname: &HostName) -> Result<FeedId, OpenError> {
+/// Which feed this store has. With another host name, or port of names, every address is another
+/// one, so a new feed begins and every follower takes a snapshot. Whoever had a port before keeps it
+/// beside her name, but who came by name has none to go back to.
+fn feed_for(ledger: &Ledger, addressing: &Addressing) -> Result<FeedId, OpenError> {
+    let (hostname, name_port) = (addressing.hosts(), addressing.name_port());
     match ledger.meta()? {
-        Some(meta) if meta.hostname == *hostname => Ok(meta.feed),
+        Some(meta) if (&meta.hostname, meta.name_port) == (&hostname, name_port) => Ok(meta.feed),
         _ => {
-            let meta = Meta { feed: FeedId::from_bytes(random()?), hostname: hostname.clone() };
+            if addressing.needs_ports() {
+                ledger.all(records::NAME_PREFIX, |key, record: NameRecord| {
+                    match record.home() {
+                        Some(home) if home.port.is_none() => {
+                            Err(LedgerError::NoPort(records::name_of(key)?))
+                        }
+                        _ => Ok(()),
+                    }
+                })?;
+            }
+            let meta = Meta { feed: FeedId::from_bytes(random()?), hostname, name_port };
             ledger.begin_feed(&meta)?;
             Ok(meta.feed)
         }

@@ -15,7 +15,7 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use protocol::control::names::{CellId, NodeName, SwarmName};
-use protocol::{AtSign, Epoch, FeedId, HostName};
+use protocol::{AtSign, Epoch, FeedId, Hosts};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,10 @@ pub struct Meta {
     /// Made when the store was; made anew when the host name changes.
     pub feed: FeedId,
     /// In all addresses.
-    pub hostname: HostName,
+    pub hostname: Hosts,
+    /// The one port, where all have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_port: Option<NonZeroU16>,
 }
 
 /// One change of the feed; its number is in the key, its host name in [`Meta`].
@@ -49,10 +52,37 @@ pub struct Meta {
 pub struct ChangeRecord {
     /// Whose address changed.
     pub identity: AtSign,
-    /// The new port, or none once the identity is gone.
-    pub port: Option<NonZeroU16>,
+    /// The new port, or that the identity is gone.
+    #[serde(rename = "port")]
+    pub left: Left,
     /// The placement's epoch.
     pub epoch: Epoch,
+}
+
+/// How a change leaves an identity. In the store it is a port, 0 where she has none of her own, or
+/// nothing once she is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<u16>", into = "Option<u16>")]
+pub enum Left {
+    /// She has no address.
+    Gone,
+    /// She has one, with this port of her own if she needs one.
+    There(Option<NonZeroU16>),
+}
+
+impl From<Option<u16>> for Left {
+    fn from(port: Option<u16>) -> Self {
+        port.map_or(Self::Gone, |port| Self::There(NonZeroU16::new(port)))
+    }
+}
+
+impl From<Left> for Option<u16> {
+    fn from(left: Left) -> Self {
+        match left {
+            Left::Gone => None,
+            Left::There(port) => Some(port.map_or(0, NonZeroU16::get)),
+        }
+    }
 }
 
 /// Why a record cannot be used.
@@ -227,7 +257,7 @@ mod tests {
     fn a_change_survives_its_record() {
         let change = ChangeRecord {
             identity: AtSign::parse("@bob").unwrap(),
-            port: None,
+            left: Left::Gone,
             epoch: Epoch::FIRST,
         };
         let bytes = encode(b"change/1", &change).unwrap();

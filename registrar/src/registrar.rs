@@ -6,9 +6,10 @@ use feed::SigningKey;
 use net::clock::Clock;
 use net::drain::Drain;
 use protocol::control::placement::Placement;
-use protocol::{Address, AtSign, HostName};
+use protocol::{Address, AtSign};
 use tokio::sync::watch;
 
+use crate::addresses::Addressing;
 use crate::book::Book;
 use crate::checkpoint::Kept;
 use crate::choice::Policy;
@@ -28,15 +29,15 @@ use crate::turns::Turns;
 /// What an operator decides.
 #[derive(Debug, Clone)]
 pub struct RegistrarConfig {
-    /// In all addresses; the servers' certificates must carry it.
-    pub hostname: HostName,
-    /// From which servers get their ports.
+    /// How clients reach them; the servers' certificates must carry its host or pattern.
+    pub addressing: Addressing,
+    /// From which servers get their ports, if they need any.
     pub ports: PortRanges,
 }
 
 /// The only writer of names. Shared by all that ask it.
 pub struct Registrar {
-    pub(crate) hostname: HostName,
+    pub(crate) addressing: Addressing,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) book: Mutex<Book>,
     pub(crate) key: ActivationKey,
@@ -162,20 +163,22 @@ impl Registrar {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn address(&self, home: &Home) -> Address {
-        Address { host: self.hostname.clone(), port: home.port }
+    pub(crate) fn address(&self, name: &AtSign, home: &Home) -> Result<Address, LedgerError> {
+        let address = self.addressing.address(name, home.port);
+        address.ok_or_else(|| LedgerError::NoPort(name.clone()))
     }
 
     pub(crate) fn secret(&self, name: &AtSign, home: &Home) -> ActivationSecret {
         self.key.secret(name, home.claim.registration, home.claim.epoch)
     }
 
-    pub(crate) fn placement(&self, name: &AtSign, home: &Home) -> Placement {
-        Placement {
+    pub(crate) fn placement(&self, name: &AtSign, home: &Home) -> Result<Placement, LedgerError> {
+        Ok(Placement {
             identity: name.clone(),
             volume: home.volume,
             epoch: home.epoch(),
-            address: self.address(home),
-        }
+            address: self.address(name, home)?,
+            port: home.port,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! From a free name to a published one: each step durable before the next begins, publishing last.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Registrar {
         let record = self.claim(name, id, tier).await?;
         let home = self.finish(name, record).await?;
         let activation_secret = self.secret(name, &home);
-        let (address, cell) = (self.address(&home), home.cell);
+        let (address, cell) = (self.address(name, &home)?, home.cell);
         Ok(Registered { identity: name.clone(), address, activation_secret, cell })
     }
 
@@ -160,10 +161,11 @@ impl Registrar {
             }
             record = match (self.step(name, record).await, record.home()) {
                 (Err(RegisterError::Swarm { source: SwarmError::PortTaken, .. }), Some(home))
-                    if ports_left > 0 =>
+                    if ports_left > 0
+                        && let Some(port) = home.port =>
                 {
                     ports_left -= 1;
-                    self.place_again(name, *home).await?
+                    self.place_again(name, *home, port).await?
                 }
                 (outcome, _) => outcome?,
             };
@@ -197,9 +199,9 @@ impl Registrar {
 
     async fn place(&self, name: &AtSign, claim: Claim) -> Result<NameRecord, RegisterError> {
         let (volume, now) = (VolumeId::from_bytes(random()?), self.clock.now());
-        let fleet = self.fleet.as_ref();
+        let (fleet, needs_port) = (self.fleet.as_ref(), self.addressing.needs_ports());
         let placed = self.write(name, |ports| {
-            let port = ports.choose(now)?;
+            let port = needs_port.then(|| ports.choose(now)).transpose()?;
             let cell = fleet.map(|fleet| fleet.settle(volume, claim.tier)).transpose()?;
             Ok(NameRecord::Placed(claim.place(port, volume, now).in_cell(cell)))
         });
@@ -211,12 +213,17 @@ impl Registrar {
     }
 
     /// Another port for a server whose port somebody else holds. Its volume stays.
-    async fn place_again(&self, name: &AtSign, home: Home) -> Result<NameRecord, RegisterError> {
-        tracing::warn!(identity = %name, port = home.port, "the port is taken, trying another");
+    async fn place_again(
+        &self,
+        name: &AtSign,
+        home: Home,
+        port: NonZeroU16,
+    ) -> Result<NameRecord, RegisterError> {
+        tracing::warn!(identity = %name, port, "the port is taken, trying another");
         self.insist(Step::Stop, name, &home).await?;
         let now = self.clock.now();
         self.write(name, |ports| {
-            ports.avoid(home.port, now);
+            ports.avoid(port, now);
             Ok(NameRecord::Placed(home.moved_to(ports.choose(now)?, now)))
         })
         .await
@@ -229,7 +236,7 @@ impl Registrar {
         name: &AtSign,
         home: &Home,
     ) -> Result<(), RegisterError> {
-        let placement = self.placement(name, home);
+        let placement = self.placement(name, home)?;
         let secret = self.secret(name, home);
         let mut tries = 0;
         loop {

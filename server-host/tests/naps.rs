@@ -63,6 +63,7 @@ fn placement() -> Placement {
         volume: VolumeId::from_bytes(VOLUME),
         epoch: Epoch::FIRST,
         address: Address::parse("localhost:1").unwrap(),
+        port: None,
     }
 }
 

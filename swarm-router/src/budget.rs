@@ -162,6 +162,17 @@ impl Purse {
         Ok(ConnectionPermit { purse: Arc::clone(self), volume, _place: place })
     }
 
+    /// The same, counted.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        client: IpAddr,
+        volume: VolumeId,
+    ) -> Option<ConnectionPermit> {
+        let taken = self.take(client, volume, Instant::now());
+        self.count(taken.as_ref().err().copied().unwrap_or(Outcome::HandedOver));
+        taken.ok()
+    }
+
     pub(crate) fn count(&self, outcome: Outcome) {
         self.outcomes.get_or_create(&[("outcome", outcome.label())]).inc();
     }

@@ -58,6 +58,25 @@ impl Doors {
         state.homes = homes;
     }
 
+    /// The same for some volumes; of two words about one the later counts.
+    pub(crate) fn rehouse(&self, changed: Vec<(VolumeId, Option<CellId>)>) {
+        let mut state = self.write();
+        let mut before = HashMap::new();
+        for (volume, cell) in changed {
+            let old = match cell {
+                Some(cell) => {
+                    state.cells.entry(cell).or_default();
+                    state.homes.insert(volume, cell)
+                }
+                None => state.homes.remove(&volume),
+            };
+            before.entry(volume).or_insert(old);
+        }
+        self.guests.part(|volume| {
+            before.get(&volume).is_some_and(|old| state.homes.get(&volume) != old.as_ref())
+        });
+    }
+
     /// These are all cells, and where they are. What is said of an earlier start than the known one
     /// does not count.
     pub(crate) fn place(&self, places: &[CellPlace]) {
@@ -124,6 +143,11 @@ mod tests {
         doors.place(&[place(1, 1, Some(10))]);
         assert_eq!(port_of(&doors, volume), None, "its term is remembered");
         doors.place(&[place(1, 3, Some(30))]);
+        assert_eq!(port_of(&doors, volume), Some(30));
+
+        doors.rehouse(vec![(volume, None), (volume, CellId::from_number(7))]);
+        assert_eq!(port_of(&doors, volume), None, "another cell, of which nothing is known");
+        doors.rehouse(vec![(volume, Some(CellId::FIRST))]);
         assert_eq!(port_of(&doors, volume), Some(30));
 
         let mut guest = doors.guest(volume);

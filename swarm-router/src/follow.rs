@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::doors::Doors;
 use crate::forward::Forwarder;
-use crate::known::{Changes, Known, NewsError};
+use crate::known::{Changes, Homes, Known, NewsError};
 use crate::last_routes::LastRoutes;
 use crate::limits::{NEWS_PAUSE_MAX, NEWS_PAUSE_MIN, NEWS_TURN, NEWS_WAIT};
 use crate::listen::Router;
@@ -227,16 +227,20 @@ impl Inner {
 
     /// Who comes through a new port is to find her cell, so doors come before ports.
     fn apply(&self, news: &Routes) -> Result<(), NewsError> {
-        let (changes, homes, ports) = {
+        let (changes, ports) = {
             let mut known = self.known();
             let changes = known.take(news)?;
             let gaps = self.has_gaps.swap(false, Ordering::Relaxed);
             let ports = if gaps { known.ports().collect() } else { changes.opened.clone() };
-            (changes, known.homes(), ports)
+            (changes, ports)
         };
         self.doors.place(&news.cells);
-        self.doors.house(homes);
-        let Changes { closed, opened } = changes;
+        let Changes { closed, opened, named, homes } = changes;
+        match homes {
+            Homes::All(homes) => self.doors.house(homes),
+            Homes::Some(homes) => self.doors.rehouse(homes),
+        }
+        self.router.names().change(&named);
         for port in &closed {
             self.router.close(port.get());
         }
@@ -247,8 +251,9 @@ impl Inner {
             told.at = Some(news.upto);
             told.cells.clone_from(&news.cells);
         });
-        if !(closed.is_empty() && opened.is_empty()) {
-            debug!(opened = opened.len(), closed = closed.len(), "the registrar changed routes");
+        if !(closed.is_empty() && opened.is_empty() && named.is_empty()) {
+            let (opened, closed, names) = (opened.len(), closed.len(), named.len());
+            debug!(opened, closed, names, "the registrar changed routes");
         }
         Ok(())
     }

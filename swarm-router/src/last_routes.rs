@@ -86,16 +86,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::num::NonZeroU16;
 
-    use protocol::VolumeId;
     use protocol::control::names::CellId;
     use protocol::control::roster::Position;
     use protocol::control::routes::{Route, Target};
+    use protocol::{AtSign, HostLabel, VolumeId};
 
     use super::*;
 
     fn all_ports() -> LastRoutes {
         let target = Target { volume: VolumeId::from_bytes([7; 16]), cell: CellId::FIRST };
-        let route = |port| Route { port: NonZeroU16::new(port).unwrap(), to: Some(target) };
+        let route = |port| {
+            let identity = AtSign::parse(&format!("@person{port}")).unwrap();
+            let (label, port) = (Some(HostLabel::of(&identity)), NonZeroU16::new(port));
+            Route { label, port, to: Some(target) }
+        };
         let routes = Routes {
             upto: Position { run: 3, number: 4 },
             is_whole: true,

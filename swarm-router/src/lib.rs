@@ -4,8 +4,10 @@
 //! the [`Backend`] that its route names. In one process that is the cell itself, which wakes the
 //! server and holds the client meanwhile; between machines it is the [`Forwarder`], which carries
 //! the connection to the cell and says on whose behalf. TLS passes through and ends there.
-//! **Owns:** the route table (port → volume), the listening sockets, and what is known of where
+//! **Owns:** the route table (port → volume, name → volume), the listening sockets, and what is known of where
 //! cells are (volume → cell → address), which a [`Follower`] hears from the registrar.
+//! Where a swarm has names, one port leads to all: there a connection waits until the name that its
+//! ClientHello asks for has come. It is peeked at, and the server gets every byte of it.
 //! **Never:** holds an identity's key, terminates TLS, looks at a byte of a conversation, opens a
 //! volume, or decides where something runs.
 //!
@@ -26,6 +28,10 @@ mod known;
 mod last_routes;
 pub mod limits;
 mod listen;
+mod names;
+mod names_listener;
+pub mod peek_hello;
+mod peeks;
 mod pipes;
 mod polling;
 mod redirect;
@@ -39,8 +45,10 @@ pub use follow::{Follower, FollowerStatus};
 pub use forward::{Forwarder, ForwarderCounters};
 pub use known::NewsError;
 pub use last_routes::{LastRoutes, LastRoutesError};
-pub use limits::CONNECTIONS_MAX;
+pub use limits::{CONNECTIONS_MAX, PEEKS_MAX};
 pub use listen::{Arrival, Backend, Router, RouterCounters, RouterOptions};
+pub use names::Names;
+pub use names_listener::{NamesCounters, NamesListener};
 pub use redirect::{Redirect, RedirectError};
 pub use route_table::{PortState, RouteError};
 pub use source::{Asked, HttpsRoutes, RouteSource};

@@ -116,5 +116,30 @@ pub const KERNEL_ANSWERS_MAX: usize = 4_096;
 /// Bytes of one change, if the system allows as many.
 pub const KERNEL_SEND_BYTES: usize = 1024 * 1024;
 
-/// Bytes of a file with the last routes: some 110 for each of all ports.
-pub const LAST_ROUTES_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Bytes of a file with the last routes: some 150 for each of a million.
+pub const LAST_ROUTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Longest answer with routes: all of a million names.
+pub const ROUTES_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Connections to the port of names that have not yet said whom they want. One more takes the place
+/// of the one that has waited longest.
+pub const PEEKS_MAX: usize = 8_192;
+
+/// The same from one IPv4 network of 24 bits or IPv6 network of 48 bits…
+pub const PEEKS_PER_NETWORK_MAX: usize = 2_048;
+
+/// …and from one IPv4 address or IPv6 network of 64 bits.
+pub const PEEKS_PER_ADDRESS_MAX: usize = 512;
+
+/// How long a connection may take to say whom it wants.
+pub const PEEK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The same while the router ends.
+pub const PEEK_WIND_DOWN: Duration = Duration::from_secs(1);
+
+/// Longest ClientHello, with the heads of its records.
+pub const HELLO_BYTES_MAX: usize = 16 * 1024;
+
+/// The kernel's queue of connections to the port of names that were not accepted yet.
+pub const NAMES_BACKLOG: i32 = 4_096;

@@ -15,6 +15,7 @@ use protocol::VolumeId;
 use tracing::warn;
 
 use crate::budget::{Budget, ConnectionPermit, Outcome, Purse};
+use crate::names::Names;
 use crate::polling::{FRONT, WAKE, run};
 use crate::route_table::{PortState, RouteError, RouteTable};
 
@@ -92,6 +93,7 @@ impl Shared {
 /// The running router. Dropping it closes every listener.
 pub struct Router {
     shared: Arc<Shared>,
+    names: Arc<Names>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -126,7 +128,7 @@ impl Router {
             .name("router".into())
             .stack_size(256 * 1024)
             .spawn(move || run(poll, &seen, &*backend))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, names: Arc::default(), thread: Mutex::new(Some(thread)) })
     }
 
     /// Takes what comes through this socket, to which the ports are redirected.
@@ -182,6 +184,17 @@ impl Router {
     #[must_use]
     pub fn port(&self, port: u16) -> PortState {
         self.shared.table().state(port)
+    }
+
+    /// Whose each name is; a [`NamesListener`](crate::NamesListener) leads there.
+    #[must_use]
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// A place for one more connection, which is counted; none where a [`Budget`] is spent.
+    pub(crate) fn admit(&self, client: IpAddr, volume: VolumeId) -> Option<ConnectionPermit> {
+        self.shared.purse.admit(client, volume)
     }
 
     /// What was counted so far.

@@ -90,7 +90,10 @@ fn turn(shared: &Shared, entrance: Entrance, backend: &dyn Backend) -> Turn {
         match accept(shared, entrance) {
             Ok(Some((target, stream, client))) => match target {
                 Some(volume) => hand_over(shared, volume, stream, client, backend),
-                None => refuse(shared, Outcome::NoRoute, &stream),
+                None => {
+                    shared.purse.count(Outcome::NoRoute);
+                    refuse(&stream);
+                }
             },
             Ok(None) => return Turn::Drained,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Drained,
@@ -136,18 +139,14 @@ fn hand_over(
     client: SocketAddr,
     backend: &dyn Backend,
 ) {
-    match shared.purse.take(client.ip(), volume, Instant::now()) {
-        Ok(permit) => {
-            shared.purse.count(Outcome::HandedOver);
-            backend.deliver(volume, Arrival { stream, client, permit });
-        }
-        Err(outcome) => refuse(shared, outcome, &stream),
+    match shared.purse.admit(client.ip(), volume) {
+        Some(permit) => backend.deliver(volume, Arrival { stream, client, permit }),
+        None => refuse(&stream),
     }
 }
 
 /// Ends a connection as a port does that nobody listens on.
-fn refuse(shared: &Shared, outcome: Outcome, stream: &TcpStream) {
-    shared.purse.count(outcome);
+fn refuse(stream: &TcpStream) {
     // Without this it is closed in order, which is worse for her and no harm.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }

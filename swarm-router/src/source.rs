@@ -8,7 +8,7 @@ use net::https::{Upstream, UpstreamError};
 use protocol::control::roster::Position;
 use protocol::control::routes::Routes;
 
-use crate::limits::{NEWS_GRACE, NEWS_WAIT};
+use crate::limits::{NEWS_GRACE, NEWS_WAIT, ROUTES_BYTES_MAX};
 
 /// An answer that is under way.
 pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<Routes, UpstreamError>> + Send + 'a>>;
@@ -28,7 +28,8 @@ impl HttpsRoutes {
     /// Asks there, with the token of routers that `registrar` has.
     #[must_use]
     pub fn new(registrar: &Upstream) -> Self {
-        Self(registrar.with_deadline(NEWS_WAIT + NEWS_GRACE))
+        let patient = registrar.with_deadline(NEWS_WAIT + NEWS_GRACE);
+        Self(patient.with_answer_bytes_max(ROUTES_BYTES_MAX))
     }
 }
 

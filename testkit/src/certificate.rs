@@ -1,4 +1,4 @@
-//! A certificate for `localhost` that signs itself.
+//! A certificate for `localhost`, and for names below `warren.localhost`, that signs itself.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ pub struct Certificate {
 impl Certificate {
     /// Makes a new one, `chain.pem` and `key.pem` in this folder.
     pub fn make(dir: &Path) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let names = ["localhost", "*.warren.localhost"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
         let (chain, key) = (dir.join("chain.pem"), dir.join("key.pem"));
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         std::fs::write(&chain, made.cert.pem()).unwrap();

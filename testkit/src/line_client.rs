@@ -51,9 +51,11 @@ impl LineClient {
         config: Arc<ClientConfig>,
         patience: Duration,
     ) -> std::io::Result<Self> {
-        let (host, _) = address.split_once(':').unwrap();
+        let (host, port) = address.split_once(':').unwrap();
         let name = ServerName::try_from(host.to_owned()).unwrap();
-        let target = address.to_socket_addrs()?.next();
+        // This machine, though not every resolver knows.
+        let called = if host.ends_with(".localhost") { "localhost" } else { host };
+        let target = format!("{called}:{port}").to_socket_addrs()?.next();
         let target = target.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
         let tcp = TcpStream::connect_timeout(&target, patience)?;
         tcp.set_nodelay(true)?;

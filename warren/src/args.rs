@@ -1,13 +1,14 @@
 //! The command line, as typed. Nothing is checked here that needs more than the text itself.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use feed::FeedKey;
 use net::dial::DialTarget;
 use protocol::control::names::CellId;
-use protocol::{Address, AtSign, HostName};
+use protocol::{Address, AtSign, Hosts};
 use registrar::{PortRanges, Tier};
 
 use crate::cell::CellCommand;
@@ -88,6 +89,7 @@ pub enum Command {
 Examples:
   warren up
   warren up --data-dir /srv/warren --listen 0.0.0.0 --hostname warren.example.org
+  warren up --hostname '*.warren.localhost' --name-port 7443
   warren up --identity @alice --identity @bob
   warren up --peer-directory root.atsign.org:64
   warren up --peer-directory host2.lan:6464 --trust host2-ca.pem --dial-to 192.168.1.0/24")]
@@ -97,9 +99,18 @@ pub struct UpArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", env = "WARREN_LISTEN")]
     pub listen: IpAddr,
-    /// Name under which clients reach this machine; it stands in every address and certificate
+    /// Name under which clients reach this machine; it stands in every address and certificate. With
+    /// a pattern such as '*.warren.example.org' each identity has a name of her own below that domain,
+    /// all at --name-port, and none needs a port
     #[arg(long, value_name = "NAME", default_value = "localhost", env = "WARREN_HOSTNAME")]
-    pub hostname: HostName,
+    pub hostname: Hosts,
+    /// The one port of all identities that have names; in production 443
+    #[arg(long, value_name = "PORT", env = "WARREN_NAME_PORT")]
+    pub name_port: Option<NonZeroU16>,
+    /// Where to listen for names [default: with a pattern, --listen and --name-port]; also without
+    /// one, where --san adds a pattern to the certificate
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_NAMES")]
+    pub names: Option<SocketAddr>,
     /// Port of the directory (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 6464, env = "WARREN_DIRECTORY_PORT")]
     pub directory_port: u16,
@@ -156,9 +167,9 @@ pub struct UpArgs {
 /// Certificates, and whom to trust.
 #[derive(Debug, Args)]
 pub struct TlsArgs {
-    /// Further name in the certificates, such as root.atsign.org (repeatable)
+    /// Further name or pattern in the certificates, such as root.atsign.org (repeatable)
     #[arg(long, value_name = "NAME", env = "WARREN_SAN", value_delimiter = ',')]
-    pub san: Vec<HostName>,
+    pub san: Vec<Hosts>,
     /// Certificate chain (PEM) to use instead of the built-in authority's
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "WARREN_TLS_CERT")]
     #[arg(value_hint = ValueHint::FilePath)]

@@ -23,6 +23,7 @@ mod identity;
 mod listening;
 mod memory;
 mod monitoring;
+mod names;
 mod node;
 mod output;
 mod placement;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use net::tls::{
     CertificateAuthority, ClientTls, ServerTls, SubjectName, TlsError, TlsMaterial, TrustRoots,
 };
-use protocol::HostName;
+use protocol::{HostName, Hosts};
 
 use crate::args::TlsArgs;
 use crate::failure::{Exit, Failure};
@@ -27,7 +27,7 @@ impl Tls {
     /// Loads the operator's certificate, or issues one with the authority in a folder of ours.
     pub fn prepare(
         args: &TlsArgs,
-        hostname: &HostName,
+        hostname: &Hosts,
         listen: IpAddr,
         authority: &Path,
     ) -> Result<Self, Failure> {
@@ -70,16 +70,14 @@ fn trusted_authorities(args: &TlsArgs) -> Result<PathBuf, Failure> {
 }
 
 /// The names that clients may use, and the loopback address for those on this machine.
-fn subjects(hostname: &HostName, san: &[HostName], listen: IpAddr) -> Vec<SubjectName> {
-    let mut names: Vec<HostName> = vec![hostname.clone()];
+fn subjects(hostname: &Hosts, san: &[Hosts], listen: IpAddr) -> Vec<SubjectName> {
+    // Beside a pattern its domain, where the directory and the registrar are.
+    let mut names = vec![hostname.clone(), Hosts::One(hostname.own().clone())];
     names.extend(san.iter().cloned());
-    names.extend(HostName::parse("localhost"));
+    names.extend(HostName::parse("localhost").map(Hosts::One));
     let mut subjects: Vec<SubjectName> = Vec::new();
     for name in names {
-        let subject = match name.as_str().parse() {
-            Ok(address) => SubjectName::Ip(address),
-            Err(_) => SubjectName::Dns(name),
-        };
+        let subject = SubjectName::from(name);
         if !subjects.contains(&subject) {
             subjects.push(subject);
         }

@@ -20,8 +20,10 @@ struct Machine {
     folder: PathBuf,
     certificate: Certificate,
     ports: Ports,
-    /// Of registrar, cell, and the router's health.
+    /// Of registrar, cell, the router's health, and of all names.
     doors: Ports,
+    /// Whether identities are reached by name.
+    by_name: bool,
 }
 
 /// A process that ends with this value.
@@ -35,7 +37,7 @@ impl Drop for Daemon {
 }
 
 impl Machine {
-    fn new(folder: &Path) -> Self {
+    fn new(folder: &Path, by_name: bool) -> Self {
         for role in ["cell", "router", "host", "admin"] {
             std::fs::write(folder.join(format!("{role}.token")), token(role)).unwrap();
         }
@@ -46,8 +48,8 @@ impl Machine {
         // Whoever comes first finds it: a cell makes none, since all cells have the same.
         storage::MasterKey::load_or_create(folder.join("master.key")).unwrap();
         let certificate = Certificate::make(folder);
-        let (ports, doors) = (Ports::reserve(20), Ports::reserve(3));
-        Self { folder: folder.to_owned(), certificate, ports, doors }
+        let (ports, doors) = (Ports::reserve(20), Ports::reserve(4));
+        Self { folder: folder.to_owned(), certificate, ports, doors, by_name }
     }
 
     fn file(&self, name: &str) -> String {
@@ -87,6 +89,10 @@ impl Machine {
         let port = self.doors.first.to_string();
         let more = ["--registrar-port", &port, "--ports", &self.ports.argument()];
         options.extend(more.map(str::to_owned));
+        if self.by_name {
+            let (port, hosts) = (self.doors.last.to_string(), "*.warren.localhost");
+            options.extend(["--hostname", hosts, "--name-port", &port].map(str::to_owned));
+        }
         self.spawn("registrar", &options.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
@@ -102,7 +108,10 @@ impl Machine {
 
     fn router(&self) -> Daemon {
         let health = (self.doors.first + 2).to_string();
-        self.spawn("router", &["--listen", "127.0.0.1", "--health-port", &health])
+        let names = format!("--names=127.0.0.1:{}", self.doors.last);
+        let names = self.by_name.then_some(names.as_str());
+        let words = ["--listen", "127.0.0.1", "--health-port", &health];
+        self.spawn("router", &words.into_iter().chain(names).collect::<Vec<_>>())
     }
 
     /// What the router and the registrar say of the way to somebody.
@@ -166,9 +175,18 @@ fn token(role: &str) -> String {
 
 #[test]
 fn an_identity_is_served_through_the_router_whichever_of_the_three_is_killed() {
+    each_of_the_three_is_killed(false);
+}
+
+#[test]
+fn so_it_is_where_she_has_a_name_instead_of_a_port() {
+    each_of_the_three_is_killed(true);
+}
+
+fn each_of_the_three_is_killed(by_name: bool) {
     net::tls::install_provider();
     let scratch = tempfile::tempdir().unwrap();
-    let machine = Machine::new(scratch.path());
+    let machine = Machine::new(scratch.path(), by_name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut registrar = machine.registrar();
     let (mut cell, mut router) = (machine.cell(), machine.router());
@@ -179,6 +197,8 @@ fn an_identity_is_served_through_the_router_whichever_of_the_three_is_killed() {
         machine.post("/v1/cells", cell).await;
         machine.register("@alice").await
     });
+    let port = if by_name { machine.doors.last } else { machine.ports.first };
+    assert!(alice.0.ends_with(&format!("localhost:{port}")), "{}", alice.0);
     machine.owner("@alice", &alice).ask("update:diary@alice 0");
     for round in 1..=3 {
         match round {

@@ -20,6 +20,16 @@ root = Address.from_string(sys.argv[1])
 print(AtRootConnection.get_instance(root.host, root.port).find_secondary(AtSign(sys.argv[2])))
 ";
 
+/// In place of a DNS server: Python reads it before the SDK, which stays as it is.
+const RESOLVER: &str = "\
+import socket
+system = socket.getaddrinfo
+def getaddrinfo(host, *more, **others):
+    is_below = isinstance(host, str) and host.endswith('.localhost')
+    return system('localhost' if is_below else host, *more, **others)
+socket.getaddrinfo = getaddrinfo
+";
+
 const PEOPLE: [&str; 2] = ["@alice🛠", "@bob"];
 
 /// Python with the SDK, a directory for it to ask, and whom it trusts.
@@ -27,19 +37,32 @@ struct Sdk {
     python: String,
     directory: String,
     ca_file: PathBuf,
+    resolver: Option<PathBuf>,
 }
 
 impl Sdk {
     fn new(directory: &str, ca_file: &Path) -> Self {
         let python = std::env::var("WARREN_TEST_PYTHON")
             .expect("this test needs Python with the SDK: run it through `cargo xtask test`");
-        Self { python, directory: directory.to_owned(), ca_file: ca_file.to_owned() }
+        let (directory, ca_file) = (directory.to_owned(), ca_file.to_owned());
+        Self { python, directory, ca_file, resolver: None }
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.python);
         command.env("SSL_CERT_FILE", &self.ca_file);
+        if let Some(folder) = &self.resolver {
+            command.env("PYTHONPATH", folder);
+        }
         command
+    }
+
+    /// Names below `localhost` are this machine, which not every system's resolver knows.
+    fn with_names(mut self, folder: &Path) -> Self {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("sitecustomize.py"), RESOLVER).unwrap();
+        self.resolver = Some(folder.to_owned());
+        self
     }
 
     /// Where it finds this name.
@@ -110,6 +133,22 @@ fn the_published_python_sdk_passes_every_check() {
     let warren = start(scratch.path(), &ports);
     let sdk = Sdk::new(&warren.endpoints.directory, &warren.endpoints.ca_file);
     sdk.passes_every_check(&warren, &register(&warren));
+}
+
+#[test]
+fn it_does_so_where_identities_have_names_on_one_port() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (data, ports) = (scratch.path().join("data"), Ports::reserve(20));
+    std::fs::create_dir(&data).unwrap();
+    let port = ports.last.to_string();
+    let names = ["--hostname", "*.warren.localhost", "--name-port", &port];
+    let warren = Warren::start(WARREN, &data, &ports, &names);
+    let sdk = Sdk::new(&warren.endpoints.directory, &warren.endpoints.ca_file);
+    let sdk = sdk.with_names(&scratch.path().join("resolver"));
+    let identities = register(&warren);
+    let found = sdk.find(PEOPLE[0], scratch.path());
+    assert!(found.ends_with(&format!(".warren.localhost:{port}")), "{found}");
+    sdk.passes_every_check(&warren, &identities);
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn placement(number: u16) -> Placement {
         volume: volume(number),
         epoch: Epoch::FIRST,
         address: Address::parse("localhost:1").unwrap(),
+        port: None,
     }
 }
 
@@ -110,7 +111,8 @@ async fn serve(cell: &Cell, ports: &[u16], drain: &Drain) -> Arc<Router> {
 
     let place = CellPlace { cell: CellId::FIRST, term: Term::from_number(1).unwrap(), address };
     let route = |number| Route {
-        port: NonZeroU16::new(ports[usize::from(number)]).unwrap(),
+        label: None,
+        port: Some(NonZeroU16::new(ports[usize::from(number)]).unwrap()),
         to: Some(Target { volume: volume(number), cell: CellId::FIRST }),
     };
     let all = Routes {

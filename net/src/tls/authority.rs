@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protocol::HostName;
+use protocol::{HostName, HostPattern, Hosts};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
@@ -36,6 +36,8 @@ pub struct CertificateAuthority {
 pub enum SubjectName {
     /// A DNS name.
     Dns(HostName),
+    /// All names one label below a domain.
+    Pattern(HostPattern),
     /// An address.
     Ip(IpAddr),
 }
@@ -44,6 +46,15 @@ impl From<HostName> for SubjectName {
     /// A host name in the form of an address is an address: clients look for it among those.
     fn from(host: HostName) -> Self {
         host.as_str().parse().map_or(Self::Dns(host), Self::Ip)
+    }
+}
+
+impl From<Hosts> for SubjectName {
+    fn from(hosts: Hosts) -> Self {
+        match hosts {
+            Hosts::One(host) => host.into(),
+            Hosts::Each(pattern) => Self::Pattern(pattern),
+        }
     }
 }
 
@@ -159,11 +170,15 @@ fn leaf_params(subjects: &[SubjectName]) -> Result<CertificateParams, TlsError> 
             SubjectName::Dns(host) => {
                 SanType::DnsName(host.as_str().try_into().map_err(TlsError::Issue)?)
             }
+            SubjectName::Pattern(pattern) => {
+                SanType::DnsName(pattern.to_string().try_into().map_err(TlsError::Issue)?)
+            }
             SubjectName::Ip(address) => SanType::IpAddress(*address),
         });
     }
     let first = match subjects.first().ok_or(TlsError::NoSubject)? {
         SubjectName::Dns(host) => host.to_string(),
+        SubjectName::Pattern(pattern) => pattern.to_string(),
         SubjectName::Ip(address) => address.to_string(),
     };
     // A common name has at most 64 characters; nobody reads it where there are alternative names.

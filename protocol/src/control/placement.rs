@@ -1,5 +1,7 @@
 //! Where an identity's server runs, and under which epoch.
 
+use std::num::NonZeroU16;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Address, AtSign, Epoch, VolumeId};
@@ -13,6 +15,9 @@ pub struct Placement {
     pub volume: VolumeId,
     /// With which it opens the log for writing.
     pub epoch: Epoch,
-    /// What the directory answers; the router listens on its port.
+    /// What the directory answers.
     pub address: Address,
+    /// The port that is hers alone, on which the router listens; none where she has but her name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<NonZeroU16>,
 }

@@ -1,4 +1,4 @@
-//! Which port leads to which volume, and where the cells are: what the registrar tells the routers.
+//! Which port and which name leads to which volume, and where the cells are: what the registrar tells the routers.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -7,17 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::names::CellId;
 use super::roster::Position;
-use crate::{Term, VolumeId};
+use crate::{HostLabel, Term, VolumeId};
 
 /// Most changed routes in one [`Routes`] that is not whole.
 pub const ROUTES_MAX: usize = 10_000;
 
-/// Where connections to one port go.
+/// Most routes of a [`Routes`] that is whole: as many identities as one swarm's router carries.
+pub const ROUTES_WHOLE_MAX: usize = 1 << 20;
+
+/// Where connections to one identity go, by her port and by her name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// The port, on every node.
-    pub port: NonZeroU16,
-    /// Whose server; none closes the port.
+    /// Her label, in front of the swarm's domain. Registrars that know no labels say none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<HostLabel>,
+    /// The port, on every node, if she has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<NonZeroU16>,
+    /// Whose server; none closes the port and ends the name.
     pub to: Option<Target>,
 }
 
@@ -46,9 +53,9 @@ pub struct CellPlace {
 pub struct Routes {
     /// Where the router stands once it has taken this.
     pub upto: Position,
-    /// Whether this is all: a port that is not here is closed.
+    /// Whether this is all: a port that is not here is closed, and a name is nobody's.
     pub is_whole: bool,
-    /// Changed routes; the later one of two for one port counts.
+    /// Changed routes; the later one of two for one label or one port counts.
     pub routes: Vec<Route>,
     /// All cells, each time: they are few.
     pub cells: Vec<CellPlace>,

@@ -23,6 +23,7 @@ mod records;
 mod state;
 mod steps;
 
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use net::clock::Clock;
@@ -48,6 +49,7 @@ use crate::ledger::Ledger;
 use crate::ports::PortRanges;
 use crate::probe::Probe;
 use crate::records as keys;
+use crate::registrar::RegistrarConfig;
 use crate::state::State as NameState;
 use crate::tier::Tier;
 use state::{Fact, State};
@@ -59,6 +61,8 @@ pub struct Fleet {
     probe: Arc<dyn Probe>,
     /// The identities' ports, on which every node listens.
     ports: PortRanges,
+    /// The port of all who have names.
+    name_port: Option<NonZeroU16>,
     state: Mutex<State>,
     /// Facts are decided, written and taken in one after the other.
     turn: tokio::sync::Mutex<()>,
@@ -69,7 +73,7 @@ impl Fleet {
     /// Reads what the store has of swarms, cells and nodes. Blocking.
     pub(crate) fn open(
         ledger: Arc<Ledger>,
-        ports: PortRanges,
+        config: &RegistrarConfig,
         probe: Arc<dyn Probe>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, LedgerError> {
@@ -90,7 +94,8 @@ impl Fleet {
             ledger,
             clock,
             probe,
-            ports,
+            ports: config.ports.clone(),
+            name_port: config.addressing.name_port(),
             state: Mutex::new(state),
             turn: tokio::sync::Mutex::default(),
             is_closing: watch::Sender::new(false),

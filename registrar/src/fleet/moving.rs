@@ -1,5 +1,6 @@
 //! A move from one cell of a swarm to another one: where to, and what everybody is told.
 
+use protocol::HostLabel;
 use protocol::control::names::CellId;
 use protocol::control::placement::Placement;
 use protocol::control::roster::Order;
@@ -138,10 +139,10 @@ impl State {
 
     /// Her open route, if there is one, leads to another cell from now on.
     fn lead_to(&mut self, placement: &Placement, cell: CellId) {
-        let (port, volume) = (placement.address.port, placement.volume);
-        let open = self.routes.get(port).and_then(|route| route.to);
+        let volume = placement.volume;
+        let open = self.routes.get(HostLabel::of(&placement.identity)).and_then(|route| route.to);
         if open.is_some_and(|target| target.volume == volume) {
-            self.open_route(port, Target { volume, cell });
+            self.open_route(placement, Target { volume, cell });
         }
     }
 }

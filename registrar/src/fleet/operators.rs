@@ -270,6 +270,9 @@ impl Fleet {
             let what = format!("port {port} is among the identities' ports");
             return Err(FleetError::BadCell(what));
         }
+        if self.name_port == Some(port) {
+            return Err(FleetError::BadCell(format!("port {port} is the one of all names")));
+        }
         match state.cells_of(&record.swarm).find(|(_, cell)| cell.record.port == port) {
             Some((id, _)) => Err(FleetError::BadCell(format!("{id} has port {port}"))),
             None => Ok(()),

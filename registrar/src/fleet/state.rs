@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::num::NonZeroU16;
 
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
 use protocol::control::placement::Placement;
 use protocol::control::roster::{CellCounts, IllServer, Order, Position};
 use protocol::control::routes::{CellPlace, Route, Target};
-use protocol::{Term, Timestamp, VolumeId};
+use protocol::{HostLabel, Term, Timestamp, VolumeId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -39,7 +38,7 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<NodeName, Node>,
     /// Which cell each identity's volume belongs to, also of those that are about to come or go.
     pub(super) homes: BTreeMap<VolumeId, CellId>,
-    pub(super) routes: Latest<NonZeroU16, Route>,
+    pub(super) routes: Latest<HostLabel, Route>,
     pub(super) route_news: watch::Sender<()>,
     /// Number of the newest change of any plan.
     pub(super) plan: u64,
@@ -169,7 +168,7 @@ impl State {
         }
         self.move_in(placement.volume, cell);
         if matches!(state, NameState::Started | NameState::Reachable | NameState::Published) {
-            self.open_route(placement.address.port, Target { volume: placement.volume, cell });
+            self.open_route(&placement, Target { volume: placement.volume, cell });
         }
         if let Some(cell) = self.cells.get_mut(&cell).filter(|_| state.has_server()) {
             cell.roster.say(placement.volume, Order::Keep { placement });
@@ -199,18 +198,21 @@ impl State {
         }
     }
 
-    pub(super) fn open_route(&mut self, port: NonZeroU16, target: Target) {
-        let route = Route { port, to: Some(target) };
-        if self.routes.get(port) != Some(&route) {
-            self.routes.say(port, route);
+    pub(super) fn open_route(&mut self, placement: &Placement, target: Target) {
+        let label = HostLabel::of(&placement.identity);
+        let route = Route { label: Some(label), port: placement.port, to: Some(target) };
+        if self.routes.get(label) != Some(&route) {
+            self.routes.say(label, route);
             self.route_news.send_replace(());
         }
     }
 
-    pub(super) fn close_route(&mut self, port: NonZeroU16, volume: VolumeId) {
-        let open = self.routes.get(port).and_then(|route| route.to);
-        if open.is_some_and(|target| target.volume == volume) {
-            self.routes.end(port, Route { port, to: None });
+    pub(super) fn close_route(&mut self, placement: &Placement) {
+        let label = HostLabel::of(&placement.identity);
+        let open = self.routes.get(label).and_then(|route| route.to);
+        if open.is_some_and(|target| target.volume == placement.volume) {
+            let route = Route { label: Some(label), port: placement.port, to: None };
+            self.routes.end(label, route);
             self.route_news.send_replace(());
         }
     }

@@ -26,7 +26,7 @@ impl Swarm for Fleet {
             let mut state = self.state();
             let cell = state.home(placement.volume)?;
             let target = Target { volume: placement.volume, cell };
-            state.open_route(placement.address.port, target);
+            state.open_route(placement, target);
             Ok(())
         })
     }
@@ -46,7 +46,7 @@ impl Swarm for Fleet {
 
     fn stop<'a>(&'a self, placement: &'a Placement) -> SwarmStep<'a> {
         Box::pin(async move {
-            self.state().close_route(placement.address.port, placement.volume);
+            self.state().close_route(placement);
             Ok(())
         })
     }

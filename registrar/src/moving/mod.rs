@@ -121,10 +121,11 @@ impl Registrar {
         let to = fleet.reserve(from, errand.to, (home.claim.tier, errand.cause))?;
         let reserved = Reserved { fleet, to: Some(to) };
         let next = record.moved_into(to)?.ok_or_else(|| MoveError::NoCell(name.clone()))?;
+        let home = *next.home().ok_or_else(|| MoveError::NoCell(name.clone()))?;
+        let placement = self.placement(name, &home)?;
         let next = self.write::<MoveError>(name, |_| Ok(next)).await?;
-        let home = next.home().ok_or_else(|| MoveError::NoCell(name.clone()))?;
         reserved.keep();
-        let moved = fleet.moved(&self.placement(name, home), (from, to), next.state());
+        let moved = fleet.moved(&placement, (from, to), next.state());
         self.metrics.moved_cell(errand.cause);
         let (epoch, cause) = (home.epoch(), errand.cause.as_str());
         tracing::debug!(identity = %name, %from, %to, %epoch, cause, "moved");

@@ -84,7 +84,7 @@ impl Fleet {
     }
 
     /// Starts a process for the first cell.
-    async fn start_on(&self, node: &str) -> Process {
+    pub async fn start_on(&self, node: &str) -> Process {
         let body = json!({"node": node, "version": "1"}).to_string();
         let answer = self.ask(CELLS, Method::POST, "/v1/cells/cell-1/terms", &body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
@@ -234,7 +234,7 @@ fn an_identity_comes_and_goes(new: crate::world::NewWorld<'_>) {
         let routes = fleet.routes("").await;
         let target = routes.routes[0].to.unwrap();
         assert_eq!((routes.routes.len(), target.cell), (1, process.cell));
-        assert_eq!(routes.routes[0].port, registered.address.port);
+        assert_eq!(routes.routes[0].port, Some(registered.address.port));
         assert_eq!(routes.cells[0].address, Some("127.0.0.1:7001".parse().unwrap()));
         assert_eq!(routes.cells[0].term, process.term);
         drop(fleet);

@@ -7,6 +7,7 @@ mod world;
 
 mod api;
 mod browser;
+mod by_name;
 mod crash;
 mod deletion;
 mod feed;

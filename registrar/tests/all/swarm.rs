@@ -1,10 +1,11 @@
 //! A host that keeps its servers in memory and fails when it is told to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use protocol::control::placement::Placement;
-use protocol::{AtSign, Epoch, VolumeId};
+use protocol::{AtSign, Epoch, HostLabel, VolumeId};
 use registrar::{ActivationSecret, Step, Swarm, SwarmError, SwarmStep};
 use tokio::sync::Notify;
 
@@ -117,7 +118,7 @@ impl Swarm for FakeSwarm {
 
     fn start<'a>(&'a self, placement: &'a Placement) -> SwarmStep<'a> {
         Box::pin(self.call(Step::Start, placement, |host| {
-            let port = placement.address.port.get();
+            let port = way(placement);
             if host.taken.contains(&port) {
                 return Err(SwarmError::PortTaken);
             }
@@ -128,11 +129,9 @@ impl Swarm for FakeSwarm {
     }
 
     fn probe<'a>(&'a self, placement: &'a Placement) -> SwarmStep<'a> {
-        Box::pin(self.call(Step::Probe, placement, |host| {
-            match host.routes.get(&placement.address.port.get()) {
-                Some(volume) if host.servers.contains_key(volume) => Ok(()),
-                _ => Err(SwarmError::NotReachable("connection refused".into())),
-            }
+        Box::pin(self.call(Step::Probe, placement, |host| match host.routes.get(&way(placement)) {
+            Some(volume) if host.servers.contains_key(volume) => Ok(()),
+            _ => Err(SwarmError::NotReachable("connection refused".into())),
         }))
     }
 
@@ -149,4 +148,10 @@ impl Swarm for FakeSwarm {
             Ok(())
         }))
     }
+}
+
+/// Her port; of who has none, one below all others that stands for her name.
+fn way(placement: &Placement) -> u16 {
+    let [high, low, ..] = *HostLabel::of(&placement.identity).as_bytes();
+    placement.port.map_or(u16::from_be_bytes([high, low]) % 1_024, NonZeroU16::get)
 }

@@ -1,6 +1,7 @@
 //! One registrar on a simulated disk or in PostgreSQL, with a host that can be told to fail.
 
 use std::future::Future;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,10 +9,10 @@ use std::time::Duration;
 
 use net::clock::ManualClock;
 use protocol::control::feed::{Change, Snapshot};
-use protocol::{AtSign, Epoch, FeedId, HostName, RegistrationId, Timestamp, VolumeId};
+use protocol::{AtSign, Epoch, FeedId, RegistrationId, Timestamp, VolumeId};
 use registrar::{
-    FeedAnswer, OpenError, PortRanges, PostgresTarget, Probe, Registrar, RegistrarConfig, State,
-    Store,
+    Addressing, FeedAnswer, OpenError, PortRanges, PostgresTarget, Probe, Registrar,
+    RegistrarConfig, State, Store,
 };
 use storage::disk::sim::{Crash, SimDisk};
 use storage::{Keyring, MasterKey, Volumes};
@@ -78,9 +79,14 @@ impl World {
         self.try_open().unwrap()
     }
 
+    /// Of a world with names.
+    fn name_port(&self) -> Option<NonZeroU16> {
+        self.hostname.starts_with('*').then(|| NonZeroU16::new(443)).flatten()
+    }
+
     fn config(&self) -> RegistrarConfig {
         RegistrarConfig {
-            hostname: HostName::parse(self.hostname).unwrap(),
+            addressing: Addressing::new(self.hostname.parse().unwrap(), self.name_port()).unwrap(),
             ports: PortRanges::parse(self.ports).unwrap(),
         }
     }

@@ -60,6 +60,7 @@ pub fn placement(name: &str, epoch: u64) -> Placement {
         volume: VolumeId::from_bytes(volume),
         epoch: Epoch::from_number(epoch).unwrap(),
         address: Address::parse("localhost:1").unwrap(),
+        port: None,
     }
 }
 

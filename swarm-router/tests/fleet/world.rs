@@ -41,7 +41,7 @@ pub fn place(number: u16, term: u32, address: Option<SocketAddr>) -> CellPlace {
 
 pub fn route(port: u16, to: Option<(u8, u16)>) -> Route {
     let target = |(byte, number)| Target { volume: volume(byte), cell: cell(number) };
-    Route { port: NonZeroU16::new(port).unwrap(), to: to.map(target) }
+    Route { label: None, port: NonZeroU16::new(port), to: to.map(target) }
 }
 
 pub fn whole(run: u64, number: u64, routes: Vec<Route>, cells: Vec<CellPlace>) -> Routes {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use protocol::HostName;
+use protocol::Hosts;
 
 #[derive(Debug, Subcommand)]
 pub enum DeployCommand {
@@ -22,12 +22,12 @@ pub struct KeysArgs {
     /// The folder, made if absent
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
-    /// Name under which clients reach the fleet
+    /// Name under which clients reach the fleet, or a pattern such as '*.warren.example.org'
     #[arg(long, value_name = "NAME")]
-    pub hostname: HostName,
+    pub hostname: Hosts,
     /// Further name or address in the certificate, such as each machine's (repeatable)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub san: Vec<HostName>,
+    pub san: Vec<Hosts>,
     /// Issue the certificate anew, for other names or because it ends soon
     #[arg(long)]
     pub renew_certificate: bool,

@@ -10,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use net::tls::{CertificateAuthority, SubjectName, TlsError, TlsMaterial};
-use protocol::HostName;
+use protocol::{HostName, Hosts};
 use sha2::{Digest, Sha256};
 use storage::{Keyring, MasterKey};
 
@@ -98,8 +98,10 @@ fn certificate(args: &KeysArgs) -> Result<(), Failure> {
 
 /// The names that clients may use, and those of this machine's own checks.
 fn subjects(args: &KeysArgs) -> Vec<SubjectName> {
-    let localhost = HostName::parse("localhost").ok();
-    let names = [&args.hostname].into_iter().chain(&args.san).chain(&localhost);
+    let single = |host: &HostName| Hosts::One(host.clone());
+    let localhost = HostName::parse("localhost").ok().as_ref().map(single);
+    let own = single(args.hostname.own());
+    let names = [&args.hostname, &own].into_iter().chain(&args.san).chain(&localhost);
     let mut subjects: Vec<SubjectName> = Vec::new();
     for subject in names.map(|name| SubjectName::from(name.clone())) {
         if !subjects.contains(&subject) {
@@ -145,8 +147,8 @@ mod tests {
     fn args(dir: &Path, san: &[&str], renew_certificate: bool) -> KeysArgs {
         KeysArgs {
             dir: dir.to_owned(),
-            hostname: HostName::parse("fleet.test").unwrap(),
-            san: san.iter().map(|name| HostName::parse(name).unwrap()).collect(),
+            hostname: "fleet.test".parse().unwrap(),
+            san: san.iter().map(|name| name.parse().unwrap()).collect(),
             renew_certificate,
         }
     }

@@ -1,10 +1,11 @@
 //! Its command line, as typed.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use protocol::{Address, HostName};
+use protocol::{Address, Hosts};
 use registrar::PortRanges;
 use registrar::choice::Policy;
 
@@ -31,9 +32,14 @@ pub struct RegistrarArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", env = "WARREN_LISTEN")]
     pub listen: IpAddr,
-    /// Name under which clients reach the identities' servers; it leads to all nodes
+    /// Name under which clients reach the identities' servers; it leads to all nodes. With a pattern
+    /// such as '*.warren.example.org' each identity has a name of her own below that domain, all at
+    /// --name-port, and none needs a port
     #[arg(long, value_name = "NAME", default_value = "localhost", env = "WARREN_HOSTNAME")]
-    pub hostname: HostName,
+    pub hostname: Hosts,
+    /// The one port of all identities that have names; in production 443
+    #[arg(long, value_name = "PORT", env = "WARREN_NAME_PORT")]
+    pub name_port: Option<NonZeroU16>,
     /// Port of the web page and the API (0: any free one)
     #[arg(long, value_name = "PORT", default_value_t = 8443, env = "WARREN_REGISTRAR_PORT")]
     pub registrar_port: u16,

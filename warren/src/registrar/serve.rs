@@ -21,6 +21,7 @@ use crate::failure::{Exit, Failure};
 use crate::files::{read_token, token_or_new};
 use crate::listening::{address_of, bind};
 use crate::monitoring::{self, Monitored};
+use crate::names;
 use crate::renewal::{self, Shown};
 use crate::signals::EndSignals;
 use crate::tls::Tls;
@@ -98,7 +99,8 @@ fn open(args: &RegistrarArgs, dir: &DataDir, tls: &Tls) -> Result<Arc<Registrar>
     let keyring = Keyring::new(master);
     let scratch = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let store = store::take_over(&args.store, &dir.registrar(), &scratch, &keyring, &tls.client)?;
-    let config = RegistrarConfig { hostname: args.hostname.clone(), ports: args.ports.clone() };
+    let addressing = names::addressing(&args.hostname, args.name_port)?;
+    let config = RegistrarConfig { addressing, ports: args.ports.clone() };
     let key = keyring.derive("registrar activation");
     // Whom the registrar itself has placed is called wherever it is.
     let dialer = Dialer::new(tls.client.clone(), DialPolicy::Any, net::limits::DIAL_DEADLINE);
@@ -115,7 +117,7 @@ fn announce(
     registrar: &Registrar,
     tls: &Tls,
 ) -> Result<(), Failure> {
-    let api = address_of(&listeners.api, &args.hostname)?;
+    let api = address_of(&listeners.api, args.hostname.own())?;
     let metrics = listeners.metrics.local_addr().map_err(|e| failed(&e))?;
     output::line(format_args!("registrar   https://{api}   (web page and API)"))?;
     output::line(format_args!("feed key    {}", registrar.feed_key()))?;
@@ -131,10 +133,11 @@ fn serve(
     listeners: Listeners,
     drain: &Drain,
 ) -> Result<Monitored, Failure> {
-    let directory = match (&args.directory, Address::parse(&format!("{}:6464", args.hostname))) {
-        (Some(directory), _) => directory.clone(),
-        (None, own) => own.map_err(|e| failed(&e))?,
-    };
+    let directory =
+        match (&args.directory, Address::parse(&format!("{}:6464", args.hostname.own()))) {
+            (Some(directory), _) => directory.clone(),
+            (None, own) => own.map_err(|e| failed(&e))?,
+        };
     let feed = args.feed_token_file.as_deref().map(token).transpose()?;
     let front = front::config(args.web_registration, args.listen, admin, directory, tls)?;
     let front = FrontConfig { feed, ..front };

@@ -41,6 +41,9 @@ pub struct RouterArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0", env = "WARREN_LISTEN")]
     pub listen: IpAddr,
+    /// Where to listen for names, such as 0.0.0.0:443 [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_NAMES")]
+    pub names: Option<SocketAddr>,
     /// File with the key that the routers and cells of a swarm share; `openssl rand -hex 32` makes
     /// one
     #[arg(long, value_name = "FILE", env = "WARREN_LINK_KEY_FILE")]

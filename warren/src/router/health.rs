@@ -10,12 +10,17 @@ use net::telemetry::Metrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use serde::Deserialize;
-use swarm_router::{Follower, Forwarder, Router, Trace};
+use swarm_router::{Follower, Forwarder, NamesListener, Router, Trace};
 
 use crate::monitoring::{Monitored, encode, size};
 
 /// Ready once it has heard of every route; it stays so while the registrar is away.
-pub fn monitored(router: &Arc<Router>, forwarder: &Forwarder, follower: &Follower) -> Monitored {
+pub fn monitored(
+    router: &Arc<Router>,
+    names: Option<&Arc<NamesListener>>,
+    forwarder: &Forwarder,
+    follower: &Follower,
+) -> Monitored {
     let mut metrics = Metrics::with_prefix("warren");
     let figures = metrics.sub_registry_with_prefix("router");
     forwarder.register(figures);
@@ -25,6 +30,7 @@ pub fn monitored(router: &Arc<Router>, forwarder: &Forwarder, follower: &Followe
         forwarder: forwarder.clone(),
         follower: follower.clone(),
     }));
+    names.into_iter().for_each(|names| crate::names::register(names, &mut metrics));
     let follower = follower.clone();
     Monitored::ready_unless(metrics, move || {
         follower.status().at.is_none().then_some("the registrar has told no routes yet\n")

@@ -10,7 +10,10 @@ use net::gate::AcceptLimits;
 use net::handover::Doors;
 use net::https::serve_http;
 use net::preface::LinkKey;
-use swarm_router::{CONNECTIONS_MAX, Follower, Forwarder, HttpsRoutes, Router, RouterOptions};
+use swarm_router::{
+    CONNECTIONS_MAX, Follower, Forwarder, HttpsRoutes, NamesListener, PEEKS_MAX, Router,
+    RouterOptions,
+};
 use tokio::net::TcpListener;
 
 use super::args::{RedirectWhen, RouterArgs};
@@ -23,10 +26,10 @@ use crate::failure::{Exit, Failure};
 use crate::files::read_bounded;
 use crate::monitoring::{self, Monitored};
 use crate::signals::EndSignals;
-use crate::{descriptors, output};
+use crate::{descriptors, names, output};
 
 /// Every port there is, and of each connection the second socket; the first ones are counted in.
-const DESCRIPTORS: usize = 65_536 + CONNECTIONS_MAX;
+const DESCRIPTORS: usize = 65_536 + CONNECTIONS_MAX + PEEKS_MAX;
 
 /// Bytes of a file with a key.
 const KEY_FILE_BYTES_MAX: u64 = 4_096;
@@ -61,6 +64,7 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
     let mut doors = doors(handover).await?;
     let watchers = listen(args, &mut doors)?;
     let mut front = Front::open(args, &mut doors)?;
+    let names = args.names.map(|at| names::door(at, &mut doors)).transpose()?;
     let mut succession = Succession::new(doors, handover)?;
 
     let drain = Drain::new();
@@ -79,9 +83,11 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
     if let Some(front) = &mut front {
         front.serve(&router).await?;
     }
+    let carrying = || Arc::new(forwarder.clone());
+    let names = names.map(|door| names::serve(door, &router, carrying())).transpose()?;
     succession.announce()?;
-    announce(args, front.as_ref(), &watchers)?;
-    let monitored = monitored(&router, &forwarder, &follower);
+    announce(args, front.as_ref(), names.as_deref(), &watchers)?;
+    let monitored = monitored(&router, names.as_ref(), &forwarder, &follower);
     let pages = monitoring::routes(monitored.clone()).merge(tracing(&follower));
     drain.spawn(serve_http(watchers, None, pages, WATCHERS, drain.clone()));
 
@@ -96,7 +102,11 @@ async fn live(args: &RouterArgs) -> Result<(), Failure> {
     // With its copies of the sockets, so that they close.
     drop(succession);
     let is_succeeded = matches!(outcome, Ok(End::Succeeded));
-    let ending = finish(args, &router, front, &follower, &drain, is_succeeded);
+    let ending = async {
+        // It may have to wait for a moment, as may the thread of the ports.
+        let _ = tokio::task::spawn_blocking(move || names.iter().for_each(|it| it.stop())).await;
+        finish(args, &router, front, &follower, &drain, is_succeeded).await
+    };
     tokio::select! {
         is_done = ending => if !is_done {
             tracing::info!("connections are cut that did not come to their end");
@@ -188,6 +198,7 @@ fn listen(args: &RouterArgs, doors: &mut Doors) -> Result<TcpListener, Failure> 
 fn announce(
     args: &RouterArgs,
     front: Option<&Front>,
+    names: Option<&NamesListener>,
     watchers: &TcpListener,
 ) -> Result<(), Failure> {
     let health = watchers.local_addr().map_err(|e| Failure::from_error(Exit::Failed, &e))?;
@@ -195,6 +206,9 @@ fn announce(
     match front {
         Some(front) => output::line(format_args!("listening   {front}"))?,
         None => output::line(format_args!("listening   {} on every identity's port", args.listen))?,
+    }
+    if let Some(names) = names {
+        output::line(format_args!("names       on {}", names.address()))?;
     }
     output::line(format_args!("metrics     http://{health}/metrics"))
 }

@@ -13,12 +13,16 @@ pub fn print(args: &UpArgs, dir: &DataDir, parts: &Parts) -> Result<(), Failure>
     let endpoints = parts.endpoints();
     let option = option_for(args.data_dir.data_dir.as_deref());
     let https = endpoints.directory_https.as_ref();
+    let servers = match args.name_port {
+        Some(port) => format!("{}:{port}", args.hostname),
+        None => format!("{}:{}", args.hostname, args.ports),
+    };
     let https = https.map(|url| format!(", {url}")).unwrap_or_default();
     output::line(format_args!(
         "warren is up\n\n  \
          directory   {directory}   (TLS){https}\n  \
          registrar   {registrar}   (web page and API)\n  \
-         servers     {hostname}:{ports}   ({count} identities)\n  \
+         servers     {servers}   ({count} identities)\n  \
          metrics     {metrics}\n  \
          data        {data}\n  \
          authority   {ca}\n\n\
@@ -28,8 +32,6 @@ pub fn print(args: &UpArgs, dir: &DataDir, parts: &Parts) -> Result<(), Failure>
          Ctrl-C ends it.",
         directory = endpoints.directory,
         registrar = endpoints.registrar,
-        hostname = args.hostname,
-        ports = args.ports,
         count = parts.identities(),
         metrics = endpoints.metrics,
         data = dir.path().display(),

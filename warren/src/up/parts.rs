@@ -1,6 +1,6 @@
 //! The running parts, and how they are connected.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use net::dial::{DialPolicy, DialTarget, Dialer};
 use net::drain::Drain;
 use net::lookup::DirectoryClient;
 use net::telemetry::Metrics;
-use protocol::{AtSign, RegistrationId};
-use registrar::{RegisterError, Registrar, RegistrarConfig, StoreFault};
+use protocol::{AtSign, HostLabel, Hosts, RegistrationId};
+use registrar::{Addressing, RegisterError, Registrar, RegistrarConfig, StoreFault};
 use server::{Limits, World};
 use server_host::{Cell, CellConfig, Patience};
-use swarm_router::Router;
+use swarm_router::{Backend, NamesListener, Router};
 use tokio::net::TcpListener;
 
 use crate::args::UpArgs;
@@ -24,6 +24,7 @@ use crate::endpoints::Endpoints;
 use crate::failure::{Exit, Failure, chain};
 use crate::listening::{address_of, bind};
 use crate::monitoring::{self, Counters, Monitored};
+use crate::names;
 use crate::registrar::front;
 use crate::up::feed::InProcessFeed;
 use crate::up::ground::Ground;
@@ -45,6 +46,7 @@ pub struct Parts {
     drain: Drain,
     cell: Cell,
     router: Arc<Router>,
+    names: Option<Arc<NamesListener>>,
     registrar: Arc<Registrar>,
     endpoints: Endpoints,
 }
@@ -77,10 +79,12 @@ impl Parts {
     pub async fn start(args: &UpArgs, dir: &DataDir, ground: Ground) -> Result<Self, Failure> {
         let listeners = Listeners::bind(args)?;
         let drain = Drain::new();
-        let directory_address = address_of(&listeners.directory, &args.hostname)?;
+        let addressing = names::addressing(&args.hostname, args.name_port)?;
+        let hostname = args.hostname.own();
+        let directory_address = address_of(&listeners.directory, hostname)?;
         let https = listeners.directory_https.as_ref();
-        let https = https.map(|listener| address_of(listener, &args.hostname)).transpose()?;
-        let registrar_address = address_of(&listeners.registrar, &args.hostname)?;
+        let https = https.map(|listener| address_of(listener, hostname)).transpose()?;
+        let registrar_address = address_of(&listeners.registrar, hostname)?;
         let metrics_address = listeners.metrics.local_addr().map_err(|e| failed(&e))?;
         let tls = ground.tls;
 
@@ -93,7 +97,7 @@ impl Parts {
         let world = Arc::new(World::new(
             Arc::new(SystemClock),
             Arc::new(directories),
-            dial(reachable(args)),
+            dial(reachable(args, &addressing)),
             Arc::clone(&tls.roots),
             Limits::default(),
         ));
@@ -111,10 +115,11 @@ impl Parts {
             drain.clone(),
         );
         let backend = Arc::new(CellBackend(cell.clone()));
-        let router = Arc::new(Router::start(args.listen, backend).map_err(|e| failed(&e))?);
+        let router = Router::start(args.listen, Arc::clone(&backend) as Arc<dyn Backend>);
+        let router = Arc::new(router.map_err(|e| failed(&e))?);
         let swarm = Arc::new(OneCell { cell: cell.clone(), router: Arc::clone(&router), dialer });
 
-        let config = RegistrarConfig { hostname: args.hostname.clone(), ports: args.ports.clone() };
+        let config = RegistrarConfig { addressing, ports: args.ports.clone() };
         let registrar = Registrar::open(
             config,
             ground.registrar_store,
@@ -125,10 +130,13 @@ impl Parts {
         .map_err(|e| failed(&e))?;
         for placement in registrar.placements().map_err(|e| failed(&e))? {
             cell.adopt(&placement).map_err(|e| failed(&e))?;
-            router
-                .open_eventually(placement.address.port.get(), placement.volume)
-                .map_err(|e| failed(&e))?;
+            if let Some(port) = placement.port {
+                router.open_eventually(port.get(), placement.volume).map_err(|e| failed(&e))?;
+            }
+            router.names().open(HostLabel::of(&placement.identity), placement.volume);
         }
+        let at = args.names.or(args.name_port.map(|p| SocketAddr::new(args.listen, p.get())));
+        let names = at.map(|at| names::listen(at, &router, backend)).transpose()?;
 
         let endpoints = Endpoints {
             directory: directory_address.clone(),
@@ -169,7 +177,7 @@ impl Parts {
             HTTP_GATE,
             drain.clone(),
         ));
-        let monitored = monitored(&cell, &router, &registrar, &directory);
+        let monitored = monitored(&cell, &router, names.as_ref(), &registrar, &directory);
         let routes = monitoring::routes(monitored);
         drain.spawn(net::https::serve_http(
             listeners.metrics,
@@ -185,7 +193,7 @@ impl Parts {
                 Failure::new(Exit::TimedOut, what).fix("look into the log above, and start again")
             );
         }
-        Ok(Self { drain, cell, router, registrar, endpoints })
+        Ok(Self { drain, cell, router, names, registrar, endpoints })
     }
 
     /// What the other commands need to know.
@@ -219,8 +227,12 @@ impl Parts {
 
     /// Accepts nobody, lets those who are here finish, and puts every server to sleep.
     pub async fn stop(&self, deadline: Duration) {
-        let router = Arc::clone(&self.router);
-        let _ = tokio::task::spawn_blocking(move || router.stop()).await;
+        let (router, names) = (Arc::clone(&self.router), self.names.clone());
+        let stopped = tokio::task::spawn_blocking(move || {
+            names.iter().for_each(|names| names.stop());
+            router.stop();
+        });
+        let _ = stopped.await;
         self.drain.start();
         if !self.drain.finished(deadline).await {
             tracing::warn!(tasks = self.drain.running(), "some connections were cut");
@@ -235,15 +247,23 @@ fn failed(error: &dyn std::error::Error) -> Failure {
 
 /// Whom servers here may call: the public, one another, and whatever is listed. Other ports of this
 /// machine, such as the registrar's, are not among them.
-fn reachable(args: &UpArgs) -> DialPolicy {
-    let ranges = args.ports.ranges();
-    let own = ranges.map(|(first, last)| DialTarget::host(args.hostname.clone(), first, last));
-    DialPolicy::PublicAnd(own.chain(args.dial_to.iter().cloned()).collect())
+fn reachable(args: &UpArgs, addressing: &Addressing) -> DialPolicy {
+    let own: Vec<_> = match addressing {
+        Addressing::ByPort(host) => {
+            let target = |(first, last)| DialTarget::host(host.clone(), first, last);
+            args.ports.ranges().map(target).collect()
+        }
+        Addressing::ByName(pattern, port) => {
+            vec![DialTarget::hosts(Hosts::Each(pattern.clone()), *port, *port)]
+        }
+    };
+    DialPolicy::PublicAnd(own.into_iter().chain(args.dial_to.iter().cloned()).collect())
 }
 
 fn monitored(
     cell: &Cell,
     router: &Arc<Router>,
+    names: Option<&Arc<NamesListener>>,
     registrar: &Arc<Registrar>,
     directory: &Arc<Directory>,
 ) -> Monitored {
@@ -253,5 +273,6 @@ fn monitored(
     cell.register(metrics.sub_registry_with_prefix("cell"));
     metrics
         .register_collector(Box::new(Counters { cell: cell.clone(), router: Arc::clone(router) }));
+    names.into_iter().for_each(|names| names::register(names, &mut metrics));
     Monitored::new(metrics, Arc::clone(directory))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use net::dial::Dialer;
-use protocol::VolumeId;
 use protocol::control::placement::Placement;
+use protocol::{HostLabel, VolumeId};
 use registrar::{ActivationSecret, Probe, Swarm, SwarmError, SwarmStep};
 use server_host::{Cell, CellError};
 use swarm_router::{Arrival, Backend, RouteError, Router};
@@ -40,11 +40,17 @@ impl Swarm for OneCell {
     fn start<'a>(&'a self, placement: &'a Placement) -> SwarmStep<'a> {
         Box::pin(async move {
             self.cell.adopt(placement).map_err(|error| unavailable(&error))?;
-            let port = placement.address.port.get();
-            self.router.open(port, placement.volume).map_err(|error| match error {
-                RouteError::PortTaken(_) => SwarmError::PortTaken,
-                RouteError::Listen { .. } => SwarmError::Unavailable(crate::failure::chain(&error)),
-            })
+            if let Some(port) = placement.port {
+                let opened = self.router.open(port.get(), placement.volume);
+                opened.map_err(|error| match error {
+                    RouteError::PortTaken(_) => SwarmError::PortTaken,
+                    RouteError::Listen { .. } => {
+                        SwarmError::Unavailable(crate::failure::chain(&error))
+                    }
+                })?;
+            }
+            self.router.names().open(HostLabel::of(&placement.identity), placement.volume);
+            Ok(())
         })
     }
 
@@ -59,7 +65,8 @@ impl Swarm for OneCell {
 
     fn stop<'a>(&'a self, placement: &'a Placement) -> SwarmStep<'a> {
         Box::pin(async move {
-            self.router.close(placement.address.port.get());
+            self.router.names().close(HostLabel::of(&placement.identity), placement.volume);
+            placement.port.into_iter().for_each(|port| self.router.close(port.get()));
             Ok(())
         })
     }

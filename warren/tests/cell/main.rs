@@ -33,6 +33,7 @@ fn alice() -> Placement {
         volume: VolumeId::from_bytes([7; 16]),
         epoch: Epoch::FIRST,
         address: Address::parse("localhost:25000").unwrap(),
+        port: None,
     }
 }
 
