@@ -13,6 +13,7 @@ mod swarm;
 use std::time::Duration;
 
 use net::telemetry::LogFormat;
+use swarm_router::PEEKS_MAX;
 
 use crate::args::{LogFormatArg, UpArgs};
 use crate::data_dir::{DataDir, Lock};
@@ -35,7 +36,9 @@ pub fn run(args: UpArgs) -> Result<(), Failure> {
     let dir = DataDir::resolve(args.data_dir.data_dir.as_deref())?;
     dir.create()?;
     let _lock = Lock::take(&dir)?;
-    descriptors::raise_limit(args.ports.count());
+    let is_by_name = args.name_port.is_some() || args.names.is_some();
+    let for_names = if is_by_name { PEEKS_MAX } else { 0 };
+    descriptors::raise_limit(args.ports.count() + for_names);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
