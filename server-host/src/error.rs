@@ -61,6 +61,11 @@ pub enum CellError {
 }
 
 impl CellError {
+    /// Whether she is served by another cell, or soon will be.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Fenced(_)) || self.is_fence()
+    }
+
     /// Whether a higher epoch was found on the volume.
     pub(crate) fn is_fence(&self) -> bool {
         matches!(self, Self::Volume { source: storage::OpenError::StaleEpoch { .. }, .. })

@@ -45,6 +45,10 @@ pub(crate) async fn serve(
     let Some(mut stream) = shake_hands(&inner, stream).await else { return };
     match tokio::time::timeout(limits::WAKE_DEADLINE, awake(&inner, volume)).await {
         Ok(Ok(server)) => server.serve_from(stream, Some(client.ip()), inner.drain.clone()).await,
+        // She lives in another cell: whoever comes again is led there.
+        Ok(Err(error)) if inner.shelf.is_shared() && error.is_elsewhere() => {
+            debug!(%volume, %client, %error, "a client is to come again");
+        }
         Ok(Err(error)) => {
             debug!(%volume, %client, %error, "a client was refused");
             let is_quarantined = matches!(error, CellError::Quarantined(_));

@@ -48,12 +48,16 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// One try; a server that does not answer is given up soon.
+    /// One try. In the middle of a move it may fail.
     pub fn connect(&self) -> std::io::Result<LineClient> {
         let config = testkit::client_config(&self.chain);
         let mut client = LineClient::connect_within(&self.address, config, PATIENCE)?;
-        client.try_cram(&self.name, &self.secret)?;
-        Ok(client)
+        let refused = || std::io::Error::other("she is refused");
+        let answer = client.try_ask(&format!("from:{}", self.name))?;
+        let challenge = answer.strip_prefix("data:").ok_or_else(refused)?;
+        let digest = testkit::cram_digest(&self.secret, challenge);
+        let answer = client.try_ask(&format!("cram:{digest}"))?;
+        (answer == "data:success").then_some(client).ok_or_else(refused)
     }
 }
 
