@@ -55,7 +55,7 @@ pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
 pub use fleet::{
     CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError, NoRoom,
-    NodeRecord, NodeView, SwarmRecord, SwarmView,
+    NodeRecord, NodeView, SwarmRecord, SwarmView, UsageView,
 };
 pub use http::{AdminToken, AdminTokenError, FleetTokens, FrontConfig, WebRegistration};
 pub use identities::{Identity, Page};

@@ -487,6 +487,8 @@ pub enum IdentityCommand {
     List(ListArgs),
     /// Show one identity
     Show(OneIdentity),
+    /// Show what an identity used, hour by hour
+    Usage(UsageArgs),
     /// Delete an identity, her server and all its data
     Delete(DeleteArgs),
 }
@@ -543,6 +545,15 @@ pub struct OneIdentity {
     pub identity: AtSign,
     #[command(flatten)]
     pub connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub struct UsageArgs {
+    #[command(flatten)]
+    pub one: OneIdentity,
+    /// How far back; older days are one row each
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub hours: u32,
 }
 
 #[derive(Debug, Args)]

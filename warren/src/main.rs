@@ -79,6 +79,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Show(args)) => {
             client_runtime()?.block_on(identity::show(&args))
         }
+        Command::Identity(IdentityCommand::Usage(args)) => {
+            client_runtime()?.block_on(identity::usage(&args))
+        }
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }

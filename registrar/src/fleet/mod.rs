@@ -19,6 +19,7 @@ mod placing;
 mod records;
 mod state;
 mod steps;
+mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,7 @@ pub(crate) use measures::Measures;
 pub use operators::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
 pub use placing::NoRoom;
 pub use records::{CellRecord, CellStart, CellState, NodeRecord, SwarmRecord};
+pub use usage::UsageView;
 
 use crate::choice::{Explanation, Policy, Wish};
 use crate::error::LedgerError;
@@ -57,6 +59,7 @@ pub struct Fleet {
     /// Facts are decided, written and taken in one after the other.
     turn: tokio::sync::Mutex<()>,
     is_closing: watch::Sender<bool>,
+    usage: usage::Usage,
 }
 
 impl Fleet {
@@ -81,6 +84,7 @@ impl Fleet {
             Ok(())
         })?;
         Ok(Arc::new(Self {
+            usage: usage::Usage::new(Arc::clone(&ledger)),
             ledger,
             clock,
             probe,

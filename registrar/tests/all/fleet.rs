@@ -83,7 +83,7 @@ impl Fleet {
     }
 
     /// Starts a process for the first cell.
-    async fn start_on(&self, node: &str) -> Process {
+    pub async fn start_on(&self, node: &str) -> Process {
         let body = json!({"node": node, "version": "1"}).to_string();
         let answer = self.ask(CELLS, Method::POST, "/v1/cells/cell-1/terms", &body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
@@ -130,8 +130,13 @@ impl Process {
     }
 
     pub async fn report(&self, fleet: &Fleet, done: Vec<Done>) -> Answer {
-        let report =
-            CellReport { term: self.term, done, counts: CellCounts::default(), ill: Vec::new() };
+        let report = CellReport {
+            term: self.term,
+            done,
+            counts: CellCounts::default(),
+            ill: Vec::new(),
+            usage: None,
+        };
         let path = format!("/v1/cells/{}/reports", self.cell);
         fleet.ask(CELLS, Method::POST, &path, &serde_json::to_string(&report).unwrap()).await
     }

@@ -20,3 +20,4 @@ mod random;
 mod registration;
 mod relay;
 mod swarm;
+mod usage;

@@ -4,8 +4,10 @@ mod delete;
 mod list;
 mod register;
 mod show;
+mod usage;
 
 pub use delete::delete;
 pub use list::list;
 pub use register::register;
 pub use show::show;
+pub use usage::usage;
