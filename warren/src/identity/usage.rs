@@ -1,7 +1,8 @@
 //! `warren identity usage`
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use net::clock::{Clock, SystemClock};
 
 use crate::api::Api;
 use crate::args::UsageArgs;
@@ -9,12 +10,12 @@ use crate::failure::Failure;
 use crate::output;
 use crate::table::{self, age, bytes};
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Prints what one identity used, hour by hour, and of older days day by day.
 pub async fn usage(args: &UsageArgs) -> Result<ExitCode, Failure> {
     let api = Api::connect(&args.one.connection)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let from = now.saturating_sub(Duration::from_secs(u64::from(args.hours) * 3_600));
-    let from = i64::try_from(from.as_millis()).unwrap_or(i64::MAX);
+    let from = SystemClock.now().0.saturating_sub(i64::from(args.hours) * HOUR_MS);
     let usage = api.usage(&args.one.identity, from).await?;
     if args.one.connection.json {
         output::json(&usage)?;
