@@ -75,6 +75,30 @@ impl Ledger {
         self.store.append(batch)
     }
 
+    /// Appends some records under their keys, and takes those away that are none; all of it or nothing.
+    pub(crate) fn put_all(
+        &self,
+        records: &[(Vec<u8>, Option<impl Serialize>)],
+    ) -> Result<Appended, LedgerError> {
+        let mut batch = Batch::default();
+        for (key, record) in records {
+            match record {
+                Some(record) => put(&mut batch, key.clone(), record)?,
+                None => batch.delete(key.clone()),
+            }
+        }
+        self.store.append(batch)
+    }
+
+    /// The record under a key, once it is durable.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        key: &[u8],
+    ) -> Result<Option<T>, LedgerError> {
+        let value = self.store.get(key).await?;
+        value.map(|bytes| Ok(records::decode(key, &bytes)?)).transpose()
+    }
+
     /// Takes the record under a key away.
     pub(crate) fn delete(&self, key: Vec<u8>) -> Result<Appended, LedgerError> {
         let mut batch = Batch::default();

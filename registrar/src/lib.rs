@@ -58,7 +58,7 @@ pub use deletion::Deletion;
 pub use error::{DeleteError, FeedError, LedgerError, OpenError, RegisterError};
 pub use fleet::{
     Cause, CellOrder, CellPatch, CellRecord, CellStart, CellState, CellView, Fleet, FleetError,
-    NoRoom, NoTarget, NodeRecord, NodeView, SwarmRecord, SwarmView,
+    NoRoom, NoTarget, NodeRecord, NodeView, SwarmRecord, SwarmView, UsageView,
 };
 pub use http::{AdminToken, AdminTokenError, FleetTokens, FrontConfig, WebRegistration};
 pub use identities::{Identity, Page};

@@ -210,6 +210,19 @@ pub const CELL_TEXT_BYTES_MAX: usize = 255;
 /// Characters of a cell's version that are kept.
 pub const VERSION_CHARS_MAX: usize = 64;
 
+/// Records into which the rows of what identities used in one hour are parted.
+pub const USAGE_PARTS: u16 = 64;
+/// Such records in one write.
+pub const USAGE_PARTS_A_WRITE: usize = 8;
+/// How often what was used is written; a crash loses what was told since.
+pub const USAGE_SAVED_EVERY: Duration = Duration::from_secs(300);
+/// Identities whose use is not written yet, an hour.
+pub const USAGE_UNSAVED_MAX: usize = 400_000;
+/// How long rows of an hour are kept before they become rows of a day, in hours.
+pub const USAGE_HOURS_KEPT: i64 = 48;
+/// How long rows of a day are kept, in days.
+pub const USAGE_DAYS_KEPT: i64 = 92;
+
 /// Longest report of a cell: ten thousand outcomes, most of them without a reason.
 pub const CELL_REPORT_BYTES_MAX: usize = 4 << 20;
 

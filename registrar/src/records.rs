@@ -8,6 +8,7 @@
 //! | `swarm/` + its name | [`SwarmRecord`](crate::fleet::SwarmRecord) |
 //! | `cell/` + its number, big-endian | [`CellRecord`](crate::fleet::CellRecord), also of retired cells |
 //! | `node/` + its name | [`NodeRecord`](crate::fleet::NodeRecord): what an operator wants of it |
+//! | `usage/` + `h` or `d`, number of the hour or day, big-endian, part | what identities used then |
 //!
 //! A value is one byte with the version of its format, then JSON.
 
@@ -122,6 +123,36 @@ pub fn name_key(name: &AtSign) -> Vec<u8> {
 #[must_use]
 pub fn change_key(number: u64) -> Vec<u8> {
     [CHANGE_PREFIX, number.to_be_bytes().as_slice()].concat()
+}
+
+/// How long a row of use is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UsageSpan {
+    /// One hour.
+    Hour,
+    /// One day.
+    Day,
+}
+
+/// Which rows of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageKey {
+    /// Of how long.
+    pub span: UsageSpan,
+    /// Which hour or day since 1970.
+    pub number: i64,
+    /// Of which part of all names.
+    pub part: u16,
+}
+
+/// The key of rows of use.
+#[must_use]
+pub fn usage_key(key: UsageKey) -> Vec<u8> {
+    let span: &[u8] = match key.span {
+        UsageSpan::Hour => b"usage/h",
+        UsageSpan::Day => b"usage/d",
+    };
+    [span, &key.number.to_be_bytes(), &key.part.to_be_bytes()].concat()
 }
 
 /// The name whose key this is.

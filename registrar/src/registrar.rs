@@ -8,6 +8,7 @@ use net::drain::Drain;
 use protocol::control::placement::Placement;
 use protocol::{Address, AtSign};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::addresses::Addressing;
 use crate::book::Book;
@@ -16,7 +17,7 @@ use crate::choice::Policy;
 use crate::error::LedgerError;
 use crate::fleet::{Fleet, Measures};
 use crate::ledger::Ledger;
-use crate::limits::TEND_EVERY;
+use crate::limits::{TEND_EVERY, USAGE_SAVED_EVERY};
 use crate::metrics::Metrics;
 use crate::names::{Home, NameRecord};
 use crate::placement::Ports;
@@ -109,13 +110,21 @@ impl Registrar {
         self.is_closing.send_replace(true);
         if let Some(fleet) = &self.fleet {
             fleet.close();
+            fleet.save_usage().await;
         }
     }
 
     async fn tend_for_ever(self: &Arc<Self>) {
+        let mut saved = Instant::now();
         loop {
             self.resume().await;
             self.ledger.maintain().await;
+            if let Some(fleet) =
+                self.fleet.as_ref().filter(|_| saved.elapsed() >= USAGE_SAVED_EVERY)
+            {
+                fleet.save_usage().await;
+                saved = Instant::now();
+            }
             tokio::time::sleep(TEND_EVERY).await;
         }
     }

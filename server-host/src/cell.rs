@@ -23,6 +23,7 @@ use crate::health::{Illness, Patience};
 use crate::limits;
 use crate::reminders::Reminders;
 use crate::shelf::Shelf;
+use crate::usage::Usage;
 
 /// How a cell treats its servers.
 #[derive(Debug, Clone)]
@@ -130,6 +131,8 @@ pub(crate) struct Tenants {
     pub(crate) ill: HashMap<VolumeId, Illness>,
     /// What was given up and may still hang.
     pub(crate) lost: Vec<Weak<Server>>,
+    /// What they used and is not told yet.
+    pub(crate) usage: Usage,
 }
 
 impl Tenants {

@@ -176,6 +176,7 @@ fn give_up(inner: &Inner, tenants: &mut Tenants, volume: VolumeId, why: Ill) {
     let State::Awake(server) = &tenant.state else { return };
     let server = Arc::clone(server);
     server.give_up();
+    tenants.usage.collect(volume, &server);
     tenant.state = State::Asleep;
     tenants.awake.remove(&volume);
     tenants.lost.push(Arc::downgrade(&server));

@@ -31,6 +31,7 @@ mod looks;
 mod reminders;
 mod settle;
 mod shelf;
+mod usage;
 mod wake;
 
 pub use cell::{Cell, CellConfig, CellCounters, Resident};

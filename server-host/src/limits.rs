@@ -179,6 +179,9 @@ pub const CELL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Outcomes in one report; a registrar takes no report of more than a few mebibytes.
 pub const REPORT_DONE_MAX: usize = 4_000;
 
+/// How often a cell collects what those who are awake used, to tell it.
+pub const USAGE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Characters of the reason that an order failed.
 pub const REASON_CHARS_MAX: usize = 300;
 

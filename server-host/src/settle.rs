@@ -98,6 +98,7 @@ pub(crate) fn begin_settling(
         warn!(identity = %tenant.resident.identity, "the server runs elsewhere; it ends here");
         inner.count_fence(tenant);
     }
+    tenants.usage.collect(volume, &server);
     let (done, changing) = watch::channel(());
     tenant.state = State::Changing(changing.clone());
     tenants.awake.remove(&volume);

@@ -197,6 +197,7 @@ fn woken(
     took: Duration,
 ) {
     count_wake(inner, took);
+    tenants.usage.woken(volume, &resident.identity);
     tenants.reminders.forget(volume);
     let Some(tenant) = tenants.all.get_mut(&volume) else {
         tokio::spawn(settle::shut_down(Arc::clone(server), inner.config.patience.shut));

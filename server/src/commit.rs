@@ -87,6 +87,11 @@ impl Ledger {
         self.store.len()
     }
 
+    /// How many bytes its log has.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.store.log_bytes()
+    }
+
     /// Whether the store takes no more writes.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)

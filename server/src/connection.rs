@@ -51,6 +51,8 @@ struct Connection {
     /// It ends then, whatever comes.
     ends: Option<Instant>,
     is_writing: bool,
+    /// Bytes that are not in the tally yet.
+    written: usize,
 }
 
 /// Why a connection that waits goes on.
@@ -85,7 +87,7 @@ impl Server {
         let session = Session::new(Caller::new(certificates, address));
         let conn = LineConn::new(Inlet::new(stream, Arc::clone(self.memory())), COMMAND_BYTES_MAX);
         let mut connection =
-            Connection { conn, monitor: None, address, ends: None, is_writing: false };
+            Connection { conn, monitor: None, address, ends: None, is_writing: false, written: 0 };
         // All that is large is made before the task begins, so that the task holds it once.
         let serving = async move {
             // Whichever way it ends, there is nobody left to tell.
@@ -117,6 +119,7 @@ impl Connection {
         self.write(GREETING).await?;
         loop {
             ticket.wrote();
+            server.tally().wrote(std::mem::take(&mut self.written));
             match self.wait(server, ticket, drain).await {
                 Wake::Line(Ok(line)) if line.trim_ascii().eq_ignore_ascii_case(EXIT) => {
                     return Err(Ended);
@@ -124,6 +127,7 @@ impl Connection {
                 Wake::Line(Ok(line)) => {
                     let standing = standing(&session);
                     let bytes = u32::try_from(line.len()).unwrap_or(u32::MAX);
+                    server.tally().command(line.len() + 1);
                     // Before the wait, so that those who wait come one after another and not all at
                     // once.
                     server.charge(standing, COMMAND_OVERHEAD + BYTE_OVERHEAD * bytes);
@@ -350,6 +354,7 @@ impl Connection {
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Ended> {
         self.is_writing = true;
+        self.written += bytes.len();
         self.conn.write_record(bytes).await.map_err(|_| Ended)?;
         self.is_writing = false;
         Ok(())

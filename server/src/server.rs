@@ -27,6 +27,7 @@ use crate::refusal::Refusal;
 use crate::roster::Roster;
 use crate::share::Shares;
 use crate::signing::SigningPair;
+use crate::tally::Tally;
 use crate::vitals::Doom;
 use crate::world::World;
 
@@ -49,6 +50,7 @@ pub struct Server {
     lookout: Option<Arc<Lookout>>,
     overseer: Overseer,
     doom: Doom,
+    tally: Tally,
     number: usize,
     /// Made with the first command.
     shares: OnceLock<Box<Shares>>,
@@ -134,6 +136,7 @@ impl Server {
             lookout,
             overseer,
             doom: Doom::new(),
+            tally: Tally::new(),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
             shares: OnceLock::new(),
             memory,
@@ -209,6 +212,10 @@ impl Server {
     #[must_use]
     pub fn overseer(&self) -> &Overseer {
         &self.overseer
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     pub(crate) fn doom(&self) -> &Doom {

@@ -502,6 +502,8 @@ pub enum IdentityCommand {
     /// Move an identity to another cell of her swarm; returns once both cells know
     #[command(after_help = "Example: warren identity move @alice --to cell-2")]
     Move(MoveArgs),
+    /// Show what an identity used, hour by hour
+    Usage(UsageArgs),
     /// Delete an identity, her server and all its data
     Delete(DeleteArgs),
 }
@@ -567,6 +569,15 @@ pub struct MoveArgs {
     /// The cell, such as cell-2 [default: the one that a new identity would get]
     #[arg(long, value_name = "CELL")]
     pub to: Option<CellId>,
+}
+
+#[derive(Debug, Args)]
+pub struct UsageArgs {
+    #[command(flatten)]
+    pub one: OneIdentity,
+    /// How far back; older days are one row each
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub hours: u32,
 }
 
 #[derive(Debug, Args)]

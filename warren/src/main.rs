@@ -83,6 +83,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Identity(IdentityCommand::Move(args)) => {
             client_runtime()?.block_on(identity::relocate(&args))
         }
+        Command::Identity(IdentityCommand::Usage(args)) => {
+            client_runtime()?.block_on(identity::usage(&args))
+        }
         Command::Identity(IdentityCommand::Delete(args)) => {
             client_runtime()?.block_on(identity::delete(&args))
         }

@@ -6,3 +6,4 @@ pub mod names;
 pub mod placement;
 pub mod roster;
 pub mod routes;
+pub mod usage;

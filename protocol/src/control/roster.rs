@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{CellId, NodeName};
 use super::placement::Placement;
+use super::usage::UsageBatch;
 use crate::{AtSign, Epoch, Term, VolumeId};
 
 /// Most orders in one [`Roster`], and most outcomes in one [`CellReport`].
@@ -125,6 +126,9 @@ pub struct CellReport {
     /// Servers that did not get on lately; at most [`ILL_MAX`], the quarantined first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ill: Vec<IllServer>,
+    /// What some identities used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageBatch>,
 }
 
 /// Most servers that one [`CellReport`] tells of because they did not get on.

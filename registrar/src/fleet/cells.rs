@@ -87,6 +87,9 @@ impl Fleet {
         cell.report = Some((report.counts, now));
         cell.history.note(report.counts, now);
         cell.ill = report.ill;
+        if let Some(batch) = report.usage {
+            self.usage.take(id, report.term, batch, now);
+        }
         report.done.into_iter().for_each(|done| state.done(id, done));
         Ok(())
     }

@@ -22,6 +22,7 @@ mod placing;
 mod records;
 mod state;
 mod steps;
+mod usage;
 
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,7 @@ pub use moving::NoTarget;
 pub use operators::{CellOrder, CellPatch, CellView, NodeView, SwarmView};
 pub use placing::NoRoom;
 pub use records::{CellRecord, CellStart, CellState, NodeRecord, SwarmRecord};
+pub use usage::UsageView;
 
 use crate::choice::{Explanation, Policy, Wish};
 use crate::error::LedgerError;
@@ -67,6 +69,7 @@ pub struct Fleet {
     /// Facts are decided, written and taken in one after the other.
     turn: tokio::sync::Mutex<()>,
     is_closing: watch::Sender<bool>,
+    usage: usage::Usage,
 }
 
 impl Fleet {
@@ -91,6 +94,7 @@ impl Fleet {
             Ok(())
         })?;
         Ok(Arc::new(Self {
+            usage: usage::Usage::new(Arc::clone(&ledger)),
             ledger,
             clock,
             probe,

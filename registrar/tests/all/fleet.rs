@@ -131,8 +131,13 @@ impl Process {
     }
 
     pub async fn report(&self, fleet: &Fleet, done: Vec<Done>) -> Answer {
-        let report =
-            CellReport { term: self.term, done, counts: CellCounts::default(), ill: Vec::new() };
+        let report = CellReport {
+            term: self.term,
+            done,
+            counts: CellCounts::default(),
+            ill: Vec::new(),
+            usage: None,
+        };
         let path = format!("/v1/cells/{}/reports", self.cell);
         fleet.ask(CELLS, Method::POST, &path, &serde_json::to_string(&report).unwrap()).await
     }

@@ -22,3 +22,4 @@ mod random;
 mod registration;
 mod relay;
 mod swarm;
+mod usage;

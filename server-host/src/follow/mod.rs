@@ -26,6 +26,7 @@ pub use self::course::RosterFault;
 pub use self::registrar::{AskError, Asked, CellRegistrar, HttpsRegistrar};
 use crate::cell::Cell;
 use crate::limits::{CELL_REPORT_INTERVAL, ROSTER_TURN_MIN};
+use crate::usage::Telling;
 use course::Course;
 use outcomes::Outcomes;
 use registrar::{chain, pause};
@@ -144,12 +145,17 @@ impl Follower {
         // The sender is here, and so does not go away.
         let _ = readiness.wait_for(|is_ready| *is_ready).await;
         drop(readiness);
+        let mut usage = Telling::new();
         loop {
             let done = self.outcomes.some();
             let (counts, ill) = (self.counts(memory), self.cell.ill());
-            let report = CellReport { term: self.term, done, counts, ill };
+            let usage_now = usage.batch(&self.cell);
+            let report = CellReport { term: self.term, done, counts, ill, usage: usage_now };
             match self.registrar.report(&report).await {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    failures = 0;
+                    usage.told();
+                }
                 Err(AskError::Superseded) => return Superseded(self.term),
                 Err(error) => {
                     warn!(error = chain(&error), "a report was not taken");

@@ -44,6 +44,14 @@ async fn orders_are_done_and_told_and_a_whole_list_drops_who_is_not_on_it() {
     first.until("nobody", |cell| cell.counters().residents == 0).await;
     assert!(owner.ask("llookup:n.x@alice").await.is_err());
     assert!(swarm.volume(&alice).exists(), "her volume stays");
+    registrar
+        .until("what she used is told", |registrar| registrar.used("@alice").commands > 0)
+        .await;
+    let used = registrar.used("@alice");
+    // The way in, a write and a read.
+    assert!(used.commands >= 4 && used.wakes == 1 && used.stored_bytes > 0, "{used:?}");
+    assert!(used.bytes_in > 40 && used.bytes_out > 20, "{used:?}");
+    assert_eq!(registrar.used("@bob").wakes, 0, "nobody woke him");
     registrar.says(2, 1, false, vec![keep(&alice)]);
     first.until("back", |cell| cell.counters().residents == 1).await;
     let mut owner = swarm.owner(&first, &alice).await;

@@ -1,6 +1,6 @@
 //! A registrar as tests want it: it says what it is told to say, and remembers what it hears.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use protocol::control::names::CellId;
 use protocol::control::roster::{
     CellReport, Done, Order, Position, Roster, TermGrant, TermRequest,
 };
+use protocol::control::usage::Used;
 use server_host::follow::{AskError, Asked, CellRegistrar, Follower, Superseded};
 use tokio::sync::Notify;
 
@@ -72,6 +73,16 @@ impl Played {
     /// From where the roster was asked for, each time.
     pub fn asked(&self) -> Vec<Option<Position>> {
         self.script.lock().unwrap().asked.clone()
+    }
+
+    /// All that it was told somebody used, each batch counted once.
+    pub fn used(&self, who: &str) -> Used {
+        let script = self.script.lock().unwrap();
+        let batches = script.reports.iter().filter_map(|report| report.usage.clone());
+        let batches: BTreeMap<_, _> = batches.map(|batch| (batch.number, batch.rows)).collect();
+        let rows = batches.into_values().flatten();
+        let hers = rows.filter(|row| row.identity.to_string() == who);
+        hers.fold(Used::default(), |used, row| used.and_then(row.used))
     }
 
     /// All outcomes that it was told.

@@ -10,6 +10,7 @@ use net::https::Method;
 use protocol::control::fleet::{Availability, NodeReport};
 use protocol::control::names::{CellId, NodeName, SwarmName};
 use protocol::control::roster::{CellCounts, IllServer};
+use protocol::control::usage::Used;
 use protocol::{AtSign, Term, Timestamp};
 use registrar::Cause;
 use registrar::choice::{Explanation, Policy};
@@ -134,6 +135,22 @@ pub struct PlacementView {
     pub explanation: Explanation,
 }
 
+/// What an identity used.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsageView {
+    pub identity: AtSign,
+    pub rows: Vec<UsedRow>,
+}
+
+/// In an hour, or in a day.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsedRow {
+    pub at: Timestamp,
+    pub hours: u32,
+    #[serde(flatten)]
+    pub used: Used,
+}
+
 /// How long a report counts: the registrar's own limit.
 fn is_fresh(age_ms: Option<u64>, limit: Duration) -> bool {
     age_ms.is_some_and(|age| u128::from(age) <= limit.as_millis())
@@ -227,6 +244,10 @@ impl Api {
     ) -> Result<MoveView, Failure> {
         let path = format!("/v1/identities/{}/placement", encode(identity));
         parsed(&self.ask(Method::POST, &path, Some(&json!({ "to": to }))).await?)
+    }
+
+    pub async fn usage(&self, identity: &AtSign, from: i64) -> Result<UsageView, Failure> {
+        self.get(&format!("/v1/usage?identity={}&from={from}", encode(identity))).await
     }
 
     pub async fn explain(

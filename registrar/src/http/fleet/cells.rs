@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use net::https::Peer;
 use protocol::Term;
 use protocol::control::roster::{CellReport, ILL_MAX, ORDERS_MAX, Roster, TermGrant, TermRequest};
+use protocol::control::usage::USAGE_ROWS_MAX;
 use serde::Deserialize;
 
 use super::{Asked, Body, PathText, Problem, Stand, json, name, query};
@@ -57,6 +58,10 @@ pub(super) async fn report(
     }
     if report.ill.len() > ILL_MAX {
         return Err(Problem::bad_request(format!("a report tells of at most {ILL_MAX} servers")));
+    }
+    if report.usage.as_ref().is_some_and(|batch| batch.rows.len() > USAGE_ROWS_MAX) {
+        let what = format!("a report has at most {USAGE_ROWS_MAX} rows of use");
+        return Err(Problem::bad_request(what));
     }
     fleet.report_cell(cell, report)?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,6 +5,7 @@ mod hosts;
 mod operators;
 mod placement;
 mod routers;
+mod usage;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(super) fn routes() -> Router<Front> {
         .route("/nodes/{node}", node)
         .route("/swarms", get(operators::swarms).post(operators::add_swarm))
         .route("/swarms/{swarm}", get(operators::swarm).delete(operators::remove_swarm))
+        .route("/usage", get(usage::usage))
         .route("/identities/{name}/placement", get(placement::explain).post(placement::change))
         .route("/swarms/{swarm}/plan", get(hosts::plan))
 }
