@@ -11,8 +11,9 @@
 //! **Never:** holds an identity's key, terminates TLS, looks at a byte of a conversation, opens a
 //! volume, or decides where something runs.
 //!
-//! One thread polls all listeners. A route costs a socket and a few dozen bytes: no task, no
-//! thread, no buffer. The table's lock is held for a look-up and an `accept`, never across a wait.
+//! One thread polls all listeners. A route costs a socket and a few dozen bytes, or the bytes alone
+//! where its port is [redirected](Redirect) to the socket of a whole range: no task, no thread, no
+//! buffer. The table's lock is held for a look-up and an `accept`, never across a wait.
 //! A connection that is carried costs a small task and two sockets; a buffer only while one side does
 //! not take what the other sends, and a pipe only while much flows.
 //!

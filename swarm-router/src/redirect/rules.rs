@@ -289,3 +289,82 @@ impl Expressions<'_, '_> {
         });
     }
 }
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    fn plan(address: &str) -> Plan {
+        let (address, table) = (address.parse().unwrap(), "warren-router-9466".to_owned());
+        Plan { table, address, ports: vec![20_000..=59_999, 7..=7], front: 9_466 }
+    }
+
+    /// The pieces of a message or of a piece: their kinds and what they have.
+    fn pieces(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
+        let mut pieces = Vec::new();
+        while let [a, b, c, d, ..] = bytes {
+            let length = usize::from(u16::from_le_bytes([*a, *b]));
+            pieces.push((u16::from_le_bytes([*c, *d]) & 0x3fff, &bytes[4..length]));
+            bytes = &bytes[length.next_multiple_of(4)..];
+        }
+        assert!(bytes.is_empty());
+        pieces
+    }
+
+    /// The kinds of a batch's messages, and their pieces.
+    fn messages(batch: Batch) -> Vec<(u16, Vec<u8>)> {
+        let (bytes, _) = batch.finish();
+        let (mut bytes, mut messages) = (&bytes[..], Vec::new());
+        while !bytes.is_empty() {
+            let length =
+                usize::try_from(u32::from_le_bytes(bytes[..4].try_into().unwrap())).unwrap();
+            let kind = u16::from_le_bytes(bytes[4..6].try_into().unwrap());
+            messages.push((kind, bytes[20..length].to_vec()));
+            bytes = &bytes[length..];
+        }
+        messages
+    }
+
+    fn expressions(rule: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let (_, list) = *pieces(rule).iter().find(|(kind, _)| *kind == 4).unwrap();
+        let one = |(_, bytes): &(u16, &[u8])| {
+            let inner = pieces(bytes);
+            let name = String::from_utf8(inner[0].1.to_vec()).unwrap();
+            (name.trim_end_matches('\0').to_owned(), inner[1].1.to_vec())
+        };
+        pieces(list).iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_table_with_two_chains_has_a_rule_in_each_for_each_range() {
+        let busy: Vec<u16> = (20_000..25_000).collect();
+        let messages = messages(plan("0.0.0.0").establish(1, &busy));
+        let kinds: Vec<_> = messages.iter().map(|(kind, _)| kind & 0xff).collect();
+        assert_eq!(kinds, [16, 0, 9, 3, 3, 14, 12, 12, 12, 8, 6, 6, 8, 6, 6, 17]);
+        let table = pieces(&messages[1].1);
+        assert_eq!(table, [(1, &b"warren-router-9466\0"[..]), (2, &[0, 0, 0, 2][..])]);
+    }
+
+    #[test]
+    fn a_rule_asks_what_begins_a_connection_and_changes_its_port_alone() {
+        for (address, wanted) in [
+            ("0.0.0.0", "meta cmp meta cmp payload bitwise cmp payload range lookup fib cmp"),
+            ("::", "meta cmp payload bitwise cmp payload range lookup fib cmp"),
+            ("::1", "meta cmp payload bitwise cmp payload range lookup payload cmp fib cmp"),
+        ] {
+            let messages = messages(plan(address).establish(1, &[]));
+            let (_, rule) = messages.iter().find(|(kind, _)| kind & 0xff == 6).unwrap();
+            let expressions = expressions(rule);
+            let names: Vec<_> = expressions.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names.join(" "), format!("{wanted} immediate nat"), "{address}");
+            let of = |name: &str| &expressions.iter().find(|(known, _)| known == name).unwrap().1;
+            let ports = pieces(of("range"));
+            assert_eq!(pieces(ports[2].1)[0].1, [0x4e, 0x20]);
+            assert_eq!(pieces(ports[3].1)[0].1, [0xea, 0x5f]);
+            let numbers: Vec<_> = pieces(of("nat")).iter().map(|(kind, n)| (*kind, n[3])).collect();
+            assert_eq!(numbers, [(1, 1), (2, 1), (5, 8)]);
+        }
+    }
+}
