@@ -29,6 +29,7 @@ impl Patroni {
         fs::create_dir(&folder).expect("a folder for Patroni");
         fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).expect("its mode");
         chown(&folder, owner(), owner()).expect("its owner");
+        watch_over(&folder);
         let ports = Ports::reserve(6);
         let etcd = etcd(&folder, &ports);
         let members = [0, 1].map(|member| member_of(&folder, &ports, member));
@@ -160,6 +161,19 @@ impl Drop for Patroni {
         let _ = self.etcd.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Patroni's servers are nobody's children: where the test is killed, they would stay, with their ports.
+fn watch_over(folder: &Path) {
+    const UNTIL_THE_END: &str = r#"while kill -0 "$0" 2>/dev/null; do sleep 0.2; done
+        for file in "$1"/data*/postmaster.pid; do
+            [ -e "$file" ] && kill -KILL "$(head -n 1 "$file")"
+        done
+        rm -rf "$1""#;
+    let mut watch = Command::new("setsid");
+    watch.args(["sh", "-c", UNTIL_THE_END, &std::process::id().to_string()]).arg(folder);
+    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    watch.spawn().expect("setsid");
 }
 
 fn etcd(folder: &Path, ports: &Ports) -> Child {
