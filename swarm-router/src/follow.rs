@@ -21,7 +21,7 @@ use crate::last_routes::LastRoutes;
 use crate::limits::{NEWS_PAUSE_MAX, NEWS_PAUSE_MIN, NEWS_TURN, NEWS_WAIT};
 use crate::listen::Router;
 use crate::source::RouteSource;
-use crate::trace::{Knowledge, Trace};
+use crate::trace::{Entrance, Knowledge, Trace};
 
 /// Keeps a router and a forwarder as the registrar wants them. Clones are the same.
 ///
@@ -136,10 +136,15 @@ impl Follower {
         let _ = self.0.told.subscribe().wait_for(|told| told.at.is_some()).await;
     }
 
-    /// Which way a connection to this port would take.
+    /// Which way a connection that comes in here would take.
     #[must_use]
-    pub fn trace(&self, port: NonZeroU16) -> Trace {
-        let target = self.0.known().target(port);
+    pub fn trace(&self, entrance: Entrance) -> Trace {
+        let (target, state) = match entrance {
+            Entrance::Port(port) => (self.0.known().target(port), self.0.router.port(port.get())),
+            Entrance::Name(label) => {
+                (self.0.known().target_of(label), self.0.router.names().state(label))
+            }
+        };
         let door = target.and_then(|target| self.0.doors.of(target.volume));
         let door = door.map(|door| *door.borrow()).unwrap_or_default();
         let told = self.0.told.borrow();
@@ -150,7 +155,7 @@ impl Follower {
                 .map(|heard| u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX)),
             kept: told.kept,
         };
-        Trace::new(port, self.0.router.port(port.get()), target, door, knowledge)
+        Trace::new((entrance, state), target, door, knowledge)
     }
 
     /// Follows until the drain begins.

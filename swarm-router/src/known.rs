@@ -100,6 +100,11 @@ impl Known {
         self.table.target(port)
     }
 
+    /// Where this name leads.
+    pub(crate) fn target_of(&self, label: HostLabel) -> Option<Target> {
+        self.table.routes.get(&Key::Label(label)).map(|(_, target)| *target)
+    }
+
     /// All routes, in no order.
     pub(crate) fn routes(&self) -> Vec<Route> {
         let route = |(key, (port, target)): (&Key, &(Option<NonZeroU16>, Target))| Route {

@@ -53,4 +53,4 @@ pub use names_listener::{NamesCounters, NamesListener};
 pub use redirect::{Redirect, RedirectError};
 pub use route_table::{PortState, RouteError};
 pub use source::{Asked, HttpsRoutes, RouteSource};
-pub use trace::{Knowledge, Trace, Way};
+pub use trace::{Entrance, Knowledge, Trace, Way};

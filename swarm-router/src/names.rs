@@ -1,13 +1,20 @@
 //! Whose each name is.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use protocol::{HostLabel, VolumeId};
 
+use crate::route_table::PortState;
+
 /// All names of one router. A name costs its 16 bytes and its volume's.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<HashMap<HostLabel, VolumeId>>);
+pub struct Names {
+    volumes: RwLock<HashMap<HostLabel, VolumeId>>,
+    /// Whether anybody listens for them.
+    is_served: AtomicBool,
+}
 
 impl Names {
     /// Lets a name lead to a volume.
@@ -27,6 +34,17 @@ impl Names {
     #[must_use]
     pub fn get(&self, label: HostLabel) -> Option<VolumeId> {
         self.read().get(&label).copied()
+    }
+
+    /// How connections to this name are taken, and for whom.
+    pub(crate) fn state(&self, label: HostLabel) -> PortState {
+        let volume = self.get(label).filter(|_| self.is_served.load(Ordering::Relaxed));
+        volume.map_or(PortState::Closed, PortState::Listener)
+    }
+
+    /// From now on somebody listens for them.
+    pub(crate) fn serve(&self) {
+        self.is_served.store(true, Ordering::Relaxed);
     }
 
     /// How many there are.
@@ -56,10 +74,10 @@ impl Names {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<HostLabel, VolumeId>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.volumes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, HashMap<HostLabel, VolumeId>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.volumes.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

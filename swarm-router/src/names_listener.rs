@@ -114,6 +114,7 @@ impl NamesListener {
             .name("names".into())
             .stack_size(256 * 1024)
             .spawn(move || door.run(&seen))?;
+        router.names().serve();
         Ok(Self { address, router, counts, stopping, waker, thread: Mutex::new(Some(thread)) })
     }
 
@@ -218,7 +219,6 @@ impl Door {
                 }
             }
         }
-        self.counts.peeked.store(self.peeks.len(), Ordering::Relaxed);
         has_more
     }
 
@@ -311,6 +311,7 @@ impl Door {
             self.peeks.remove(number);
             self.counts.late.fetch_add(1, Ordering::Relaxed);
         }
+        self.counts.peeked.store(self.peeks.len(), Ordering::Relaxed);
     }
 }
 

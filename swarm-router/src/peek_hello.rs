@@ -53,9 +53,10 @@ fn body_bytes(bytes: &[u8]) -> Result<usize, Hello> {
     let mut parts = Parts { rest: bytes };
     // The type and three bytes of length may stand in records of their own.
     let (mut head, mut have) = ([0; 4], 0);
-    let mut wanted = None;
+    let (mut wanted, mut promised) = (None, 0);
     loop {
         let part = parts.next()?;
+        promised += part.length;
         for byte in part.bytes {
             if let Some(place) = head.get_mut(have) {
                 *place = *byte;
@@ -74,10 +75,10 @@ fn body_bytes(bytes: &[u8]) -> Result<usize, Hello> {
             wanted = Some(count);
         }
         match wanted {
-            // Nothing may follow it in its last record.
-            Some(count) if have > head.len() + count => return Err(Hello::Malformed),
+            // Nothing may follow it in its last record, come yet or not.
+            Some(count) if promised > head.len() + count => return Err(Hello::Malformed),
             Some(count) if have == head.len() + count => return Ok(count),
-            _ if !part.is_whole => return Err(Hello::Incomplete),
+            _ if have < promised => return Err(Hello::Incomplete),
             _ => {}
         }
     }
@@ -91,7 +92,8 @@ struct Parts<'a> {
 
 struct Part<'a> {
     bytes: &'a [u8],
-    is_whole: bool,
+    /// Of the whole record, as far as it has come or not.
+    length: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -115,7 +117,7 @@ impl<'a> Parts<'a> {
         }
         let (bytes, rest) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         self.rest = rest;
-        Ok(Part { bytes, is_whole: bytes.len() == length })
+        Ok(Part { bytes, length })
     }
 }
 

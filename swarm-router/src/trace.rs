@@ -6,22 +6,32 @@ use std::num::NonZeroU16;
 use protocol::control::names::CellId;
 use protocol::control::roster::Position;
 use protocol::control::routes::Target;
-use protocol::{Term, Timestamp, VolumeId};
+use protocol::{HostLabel, Term, Timestamp, VolumeId};
 use serde::{Deserialize, Serialize};
 
 use crate::doors::Door;
 use crate::route_table::PortState;
 
-/// What happens to a connection to a port now.
+/// Where a connection comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entrance {
+    /// At a port of an identity's own.
+    Port(NonZeroU16),
+    /// At the port of all names, with this label.
+    Name(HostLabel),
+}
+
+/// What happens to a connection now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
-    /// Which port.
-    pub port: NonZeroU16,
+    /// Where it comes in.
+    pub entrance: Entrance,
     /// How it is taken, and what becomes of it.
     pub way: Way,
     /// Whether it comes in through the socket of a whole range.
     pub is_redirected: bool,
-    /// To whose server the registrar says that the port leads.
+    /// To whose server the registrar says that it leads.
     pub volume: Option<VolumeId>,
     /// Which cell serves her.
     pub cell: Option<CellId>,
@@ -60,8 +70,7 @@ pub struct Knowledge {
 
 impl Trace {
     pub(crate) fn new(
-        port: NonZeroU16,
-        state: PortState,
+        (entrance, state): (Entrance, PortState),
         target: Option<Target>,
         door: Door,
         knowledge: Knowledge,
@@ -73,7 +82,7 @@ impl Trace {
             (_, None) => Way::Held,
         };
         Self {
-            port,
+            entrance,
             way,
             is_redirected: matches!(state, PortState::Redirected(_)),
             volume: target.map(|target| target.volume),

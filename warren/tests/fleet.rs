@@ -226,9 +226,14 @@ fn each_of_the_three_is_killed(by_name: bool) {
         assert!(machine.owner("@bob", &bob).ask("update:diary@bob 1").starts_with("data:"));
     });
     let (is_carried, traced) = machine.trace("@alice");
+    let let_in = if by_name {
+        "comes in through the port of all names"
+    } else {
+        "has a listener of its own"
+    };
     let said = [
         format!("@alice is published at {}, says the registrar", alice.0),
-        "has a listener of its own".to_owned(),
+        let_in.to_owned(),
         "in cell cell-1".to_owned(),
         format!("127.0.0.1:{}", machine.doors.first + 1),
         "n1, says the registrar; it reported ".to_owned(),

@@ -190,7 +190,7 @@ impl State {
                 continue;
             };
             if !but.iter().any(|(other, _)| other == id) {
-                emptying.is_over = true;
+                (emptying.is_over, emptying.why) = (true, None);
                 let (cause, moved, left) =
                     (emptying.cause.as_str(), emptying.moved, cell.residents);
                 tracing::info!(cell = %id, cause, moved, left, "no more of its identities go");

@@ -80,12 +80,22 @@ pub fn registered_while(world: &World, disturb: impl FnOnce(&Progress)) -> Vec<(
     let progress = Progress::default();
     let acknowledged = std::thread::scope(|scope| {
         let registering = scope.spawn(|| world.run(register_until(world, &is_over, &progress)));
+        let ending = Ending(&is_over);
         disturb(&progress);
-        is_over.store(true, Ordering::Release);
+        drop(ending);
         registering.join().unwrap()
     });
     println!("{} registrations", acknowledged.len());
     acknowledged
+}
+
+/// Whoever registers ends with it, also where the disturbance fails.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// How many were registered so far.

@@ -101,6 +101,23 @@ impl Swarm {
         self.start_as(config, master, Arc::new(RealDisk), &format!("marks-{scratch}")).await
     }
 
+    /// What an ended cell's disk did not finish keeps its files for a moment.
+    async fn open(
+        disk: &Arc<dyn Disk>,
+        servers: &Path,
+        marks: &Path,
+        keyring: &Keyring,
+    ) -> Volumes {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let opened = Volumes::open(Arc::clone(disk), servers, marks, keyring);
+            if opened.is_ok() || tokio::time::Instant::now() > deadline {
+                return opened.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The same on any disk, with watermarks of this name.
     pub async fn start_as(
         &self,
@@ -112,7 +129,7 @@ impl Swarm {
         let drain = Drain::new();
         let keyring = Keyring::new(MasterKey::from_bytes(master));
         let (servers, marks) = (self.path().join("servers"), self.path().join(marks));
-        let volumes = Volumes::open(disk, servers, marks, &keyring).unwrap();
+        let volumes = Self::open(&disk, &servers, &marks, &keyring).await;
         let waiting = VolumeSet::open(Arc::new(RealDisk), self.path().join("waiting")).unwrap();
         let tls = ServerTls::new(&self.material).unwrap();
         let world = Arc::new(self.world());

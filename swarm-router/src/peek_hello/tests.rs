@@ -133,6 +133,17 @@ fn a_hello_is_as_long_as_it_may_be_and_no_longer() {
     assert_eq!(read_hello(&longer[..HELLO_BYTES_MAX]), Hello::Malformed);
 }
 
+#[test]
+fn a_record_that_goes_on_behind_the_hello_is_refused_before_the_rest_has_come() {
+    let message = asking_for(host().as_bytes());
+    let mut bytes = in_records(&message, &[]);
+    let length = u16::try_from(message.len() + 1).unwrap();
+    bytes[3..5].copy_from_slice(&length.to_be_bytes());
+    assert_eq!(read_hello(&bytes), Hello::Malformed);
+    bytes.push(0);
+    assert_eq!(read_hello(&bytes), Hello::Malformed);
+}
+
 proptest! {
     #[test]
     fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {

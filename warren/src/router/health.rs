@@ -4,13 +4,15 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router as Pages};
 use net::telemetry::Metrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use protocol::HostLabel;
 use serde::Deserialize;
-use swarm_router::{Follower, Forwarder, NamesListener, Router, Trace};
+use swarm_router::{Entrance, Follower, Forwarder, NamesListener, Router, Trace};
 
 use crate::monitoring::{Monitored, encode, size};
 
@@ -37,18 +39,23 @@ pub fn monitored(
     })
 }
 
-/// `/trace?port=20000`: a volume's number says nothing of whose it is.
+/// `/trace?port=20000` and `/trace?name=LABEL`: a volume's number says nothing of whose it is.
 pub fn tracing(follower: &Follower) -> Pages {
     Pages::new().route("/trace", get(trace)).with_state(follower.clone())
 }
 
 #[derive(Deserialize)]
 struct Traced {
-    port: NonZeroU16,
+    port: Option<NonZeroU16>,
+    name: Option<HostLabel>,
 }
 
-async fn trace(State(follower): State<Follower>, Query(traced): Query<Traced>) -> Json<Trace> {
-    Json(follower.trace(traced.port))
+async fn trace(
+    State(follower): State<Follower>,
+    Query(traced): Query<Traced>,
+) -> Result<Json<Trace>, StatusCode> {
+    let entrance = traced.name.map(Entrance::Name).or(traced.port.map(Entrance::Port));
+    entrance.map(|entrance| Json(follower.trace(entrance))).ok_or(StatusCode::BAD_REQUEST)
 }
 
 /// The figures that are read when somebody asks.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 use net::probe::http_get;
-use protocol::{Address, AtSign};
+use protocol::{Address, AtSign, HostLabel};
 use serde::Serialize;
-use swarm_router::{Trace, Way};
+use swarm_router::{Entrance, Trace, Way};
 
 use crate::api::{Api, CellView};
 use crate::args::Connection;
@@ -25,7 +25,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It asks the registrar where she is, and one router what it would do with a connection to her port.
+It asks the registrar where she is, and one router what it would do with a connection to her.
 With --port it asks the router alone. Fails with 1 if the connection would not reach her.
 
 Examples:
@@ -73,9 +73,9 @@ pub fn run(args: &TraceArgs) -> Result<ExitCode, Failure> {
         (Some(api), Some(identity)) => Some(runtime.block_on(placed(api, identity))?),
         _ => None,
     };
-    let port = placed.as_ref().map(|placed| placed.address.port).or(args.port);
-    let port = port.ok_or_else(|| Failure::new(Exit::Usage, "no identity and no port"))?;
-    let route = ask(args.router, port)?;
+    let entrance = placed.as_ref().map(Placed::entrance).or(args.port.map(Entrance::Port));
+    let entrance = entrance.ok_or_else(|| Failure::new(Exit::Usage, "no identity and no port"))?;
+    let route = ask(args.router, entrance)?;
     let cell = match (&api, route.cell) {
         // One that runs nowhere, or is none of the registrar's, is said to be so by the route.
         (Some(api), Some(cell)) => runtime.block_on(api.cell(cell)).ok(),
@@ -101,12 +101,25 @@ async fn placed(api: &Api, identity: &AtSign) -> Result<Placed, Failure> {
     Ok(Placed { identity: identity.clone(), state: text("state").map(str::to_owned), address })
 }
 
-fn ask(router: SocketAddr, port: NonZeroU16) -> Result<Trace, Failure> {
+impl Placed {
+    /// Her host is her own where she is reached by name.
+    fn entrance(&self) -> Entrance {
+        let label = HostLabel::of(&self.identity);
+        let host = self.address.host.as_str();
+        let is_hers = host.split_once('.').is_some_and(|(first, _)| first == label.to_string());
+        if is_hers { Entrance::Name(label) } else { Entrance::Port(self.address.port) }
+    }
+}
+
+fn ask(router: SocketAddr, entrance: Entrance) -> Result<Trace, Failure> {
     let unavailable = |what: String| {
         Failure::new(Exit::Unavailable, format!("the router at {router} {what}"))
             .fix("pass --router with the address and port of its metrics")
     };
-    let path = format!("/trace?port={port}");
+    let path = match entrance {
+        Entrance::Port(port) => format!("/trace?port={port}"),
+        Entrance::Name(label) => format!("/trace?name={label}"),
+    };
     match http_get(router, &path, DEADLINE, ANSWER_BYTES_MAX) {
         Ok((200, body)) => serde_json::from_slice(&body)
             .map_err(|error| unavailable(format!("gives an answer that makes no sense: {error}"))),
@@ -122,7 +135,10 @@ fn print(traced: &Traced) -> Result<(), Failure> {
         fact("identity", format_args!("{identity} is {state} at {address}, says the registrar"))?;
     }
     fact("router", format_args!("{router}, {}", knowledge(route)))?;
-    fact("port", format_args!("{} {}", route.port, entrance(route)))?;
+    match route.entrance {
+        Entrance::Port(port) => fact("port", format_args!("{port} {}", entrance(route)))?,
+        Entrance::Name(label) => fact("name", format_args!("{label} {}", entrance(route)))?,
+    }
     match (route.volume, route.cell) {
         (Some(volume), Some(number)) => {
             fact("route", format_args!("volume {volume} in cell {number}"))?;
@@ -154,6 +170,9 @@ fn knowledge(route: &Trace) -> String {
 fn entrance(route: &Trace) -> &'static str {
     match (route.way, route.is_redirected) {
         (Way::Refused, _) => "is closed",
+        _ if matches!(route.entrance, Entrance::Name(_)) => {
+            "comes in through the port of all names"
+        }
         (Way::OtherProgram, _) => "belongs to another program of the router's machine",
         (_, true) => "comes in through the socket of its range",
         (_, false) => "has a listener of its own",
