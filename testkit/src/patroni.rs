@@ -171,9 +171,9 @@ fn watch_over(folder: &Path) {
         done
         rm -rf "$1""#;
     let mut watch = Command::new("setsid");
-    watch.args(["sh", "-c", UNTIL_THE_END, &std::process::id().to_string()]).arg(folder);
+    watch.args(["--fork", "sh", "-c", UNTIL_THE_END, &std::process::id().to_string()]).arg(folder);
     watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    watch.spawn().expect("setsid");
+    assert!(watch.status().expect("setsid").success());
 }
 
 fn etcd(folder: &Path, ports: &Ports) -> Child {
