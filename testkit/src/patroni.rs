@@ -179,7 +179,10 @@ fn watch_over(folder: &Path) {
 fn etcd(folder: &Path, ports: &Ports) -> Child {
     let [clients, peers] = [0, 1].map(|port| format!("http://127.0.0.1:{}", ports.get(port)));
     let mut etcd = ending_with_us("etcd");
-    etcd.args(["--name", "one", "--unsafe-no-fsync", "--data-dir"]).arg(folder.join("etcd"));
+    // By its older interface Patroni compares before it writes down who leads; by the newer one (3.0)
+    // whoever was stopped may find an old answer in its memory, and write itself down again.
+    etcd.args(["--enable-v2=true", "--name", "one", "--unsafe-no-fsync", "--data-dir"])
+        .arg(folder.join("etcd"));
     etcd.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
     etcd.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
     etcd.args(["--initial-cluster", &format!("one={peers}")]);
@@ -225,7 +228,7 @@ fn settings_of(folder: &Path, ports: &Ports, member: usize) -> String {
         r#"scope: warren
 name: member{member}
 restapi: {{listen: "127.0.0.1:{rest}", connect_address: "127.0.0.1:{rest}"}}
-etcd3: {{host: "127.0.0.1:{etcd}"}}
+etcd: {{host: "127.0.0.1:{etcd}"}}
 bootstrap:
   dcs:
     ttl: 5
